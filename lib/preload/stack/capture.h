@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * capture.h - the call stack of the calling thread, whichever walker takes it.
+ *
+ * Safe inside any hook: no lock, no allocation through the process's allocator, no fault on a stack
+ * that makes no sense. `struct stack_tables` is the only state of the process; it is valid when all
+ * zero and lives in memory that a fork wipes, so a child begins anew.
+ */
+#ifndef PRELOAD_STACK_CAPTURE_H
+#define PRELOAD_STACK_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum stack_walker {
+    STACK_WALKER_AUTO,      /* cfi where the C library can find objects without a lock */
+    STACK_WALKER_CFI,       /* our own, over .eh_frame; lock-free */
+    STACK_WALKER_LIBUNWIND, /* dlopened privately */
+    STACK_WALKER_NONE,
+};
+
+struct stack_tables {
+    _Atomic(void *) depot_index;   /* depot.c */
+    _Atomic(void *) module_index;  /* modules.c */
+    _Atomic(void *) rule_cache;    /* cfi walker */
+    uint64_t reserved[5];
+};
+
+/* Choose and prepare the walker. Called once, from the constructor, with no hook active: may open
+ * libraries and allocate. Returns the walker in force. */
+enum stack_walker stack_walker_init(enum stack_walker wanted);
+
+/*
+ * Capture the stack of the calling thread from the first frame outside this object, innermost first,
+ * intern it in the depot and return its id; 0 when it could not be had or stored. `limit` frames at
+ * most (up to MALLOCTAP_STACK_FRAMES_MAX). MALLOCTAP_STACK_... flags in *flags.
+ * Uses under 6 KiB of stack. Preserves errno.
+ */
+uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *flags);
+
+#endif
