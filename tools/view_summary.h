@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* view_summary.h - a recording on one screen: what `summary` prints, and `run` at its end. */
+#ifndef TOOLS_VIEW_SUMMARY_H
+#define TOOLS_VIEW_SUMMARY_H
+
+#include <malloctap/reader.h>
+
+#include <stdio.h>
+
+/*
+ * Print the summary as text. Colour only when `out` is a terminal. Returns 0, or -1 with `error`
+ * set when nothing could be read; a damaged part is noted in the text and is no failure.
+ */
+int view_summary(struct malloctap_recording *recording, FILE *out, struct malloctap_error *error);
+
+#endif
