@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_run.c - `malloctap run`: start a program with the tap, wait, show what was recorded. */
+#include "backend.h"
+#include "launch.h"
+#include "options.h"
+#include "output.h"
+#include "program_check.h"
+#include "tap.h"
+#include "view_summary.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER };
+
+static const struct option_row rows[] = {
+    {'b', "backend", "BACKEND", "own (default), libc, mtmalloc, jemalloc, ... or a library's path"},
+    {'m', "mode", "MODE", "sample (default) or count"},
+    {'o', "output", "FILE", "recording (default: malloctap.PROGRAM.PID.mtap)"},
+    {'f', "force", NULL, "replace FILE where it is a recording"},
+    {'q', "quiet", NULL, "print no summary at the end"},
+    {CALLS, "calls", "N", "sample one in N calls, on average"},
+    {BYTES, "bytes", "SIZE", "sample one in SIZE bytes, on average"},
+    {FRAMES, "frames", "N", "record up to N frames of a stack (1 to 256)"},
+    {RING, "ring", "SIZE", "keep the newest SIZE of records; 0: all"},
+    {WALKER, "walker", "NAME", "how stacks are walked: auto, cfi, libunwind, none"},
+    {0},
+};
+
+static const struct command_usage usage = {
+    "run",
+    "[OPTION...] [--] PROGRAM [ARG...]",
+    "Run PROGRAM with the tap, then print a summary on stderr. Its children are recorded too, "
+    "each\n"
+    "in a file of its own beside. Exits as PROGRAM did (128 + N when signal N ended it); 2, "
+    "without\n"
+    "starting it, when it cannot be tapped.\n"
+    "\n"
+    "BACKEND may have settings: mtmalloc,chunk=64 or libc,MALLOC_ARENA_MAX=1 (capitals: variables\n"
+    "of the program's environment).",
+    rows,
+    .program_follows = true,
+};
+
+struct run_options {
+    const char *backend;
+    const char *output;
+    bool force;
+    bool quiet;
+    struct tap tap;
+    /* sizes as the preload object reads them: plain bytes */
+    char bytes[24];
+    char ring[24];
+};
+
+/* ---- the command line ----------------------------------------------------------------------- */
+
+static int mode_take(struct run_options *options, const char *mode)
+{
+    if (strcmp(mode, "log") == 0)
+        return bad_input("run: -m log: this version cannot log every call yet; use -m sample");
+    if (strcmp(mode, "sample") != 0 && strcmp(mode, "count") != 0)
+        return bad_input("run: -m %s: no such mode; use sample or count", mode);
+    tap_set(&options->tap, "mode", mode);
+    return EXIT_DONE;
+}
+
+static int number_take(struct run_options *options, const char *key, const char *text,
+                       uint64_t most)
+{
+    uint64_t number;
+    if (!parse_count(text, &number) || number < 1 || number > most)
+        return bad_input("run: --%s %s: must be a number from 1 to %llu", key, text,
+                         (unsigned long long)most);
+    tap_set(&options->tap, key, text);
+    return EXIT_DONE;
+}
+
+static int size_take(struct run_options *options, const char *key, const char *text, uint64_t least,
+                     char *bytes, size_t room)
+{
+    uint64_t size;
+    if (!parse_size(text, &size) || size < least)
+        return bad_input("run: --%s %s: must be a size such as 512K or 64M", key, text);
+    snprintf(bytes, room, "%llu", (unsigned long long)size);
+    tap_set(&options->tap, key, bytes);
+    return EXIT_DONE;
+}
+
+static int walker_take(struct run_options *options, const char *name)
+{
+    static const char *const names[] = {"auto", "cfi", "libunwind", "none"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) {
+            tap_set(&options->tap, "walker", name);
+            return EXIT_DONE;
+        }
+    return bad_input("run: --walker %s: no such walker; use auto, cfi, libunwind or none", name);
+}
+
+static int option_take(struct run_options *options, int key)
+{
+    switch (key) {
+    case 'b':
+        options->backend = optarg;
+        return EXIT_DONE;
+    case 'm':
+        return mode_take(options, optarg);
+    case 'o':
+        options->output = optarg;
+        return EXIT_DONE;
+    case 'f':
+        options->force = true;
+        return EXIT_DONE;
+    case 'q':
+        options->quiet = true;
+        return EXIT_DONE;
+    case CALLS:
+        return number_take(options, "calls", optarg, 1ULL << 40);
+    case BYTES:
+        return size_take(options, "bytes", optarg, 1, options->bytes, sizeof options->bytes);
+    case FRAMES:
+        return number_take(options, "frames", optarg, MALLOCTAP_STACK_FRAMES_MAX);
+    case RING:
+        return size_take(options, "ring", optarg, 0, options->ring, sizeof options->ring);
+    case WALKER:
+        return walker_take(options, optarg);
+    default:
+        return EXIT_BAD_INPUT; /* said already */
+    }
+}
+
+/* ---- waiting -------------------------------------------------------------------------------- */
+
+/*
+ * A signal that reached us. From the terminal, it reached the program too: it is in our process
+ * group. One sent by a process was meant for the program, but by the program itself not for us.
+ */
+static void signal_pass(const siginfo_t *info, pid_t program)
+{
+    if (info->si_code <= 0 && info->si_pid != program)
+        kill(program, info->si_signo);
+}
+
+/* Wait for the program's end, outliving what ends it. Its wait status. */
+static int program_wait(pid_t program, const sigset_t *signals)
+{
+    sigset_t waited = *signals;
+    sigaddset(&waited, SIGCHLD);
+    for (;;) {
+        siginfo_t info;
+        int signal = sigwaitinfo(&waited, &info), status;
+        if (signal > 0 && signal != SIGCHLD)
+            signal_pass(&info, program);
+        pid_t ended = waitpid(program, &status, WNOHANG);
+        if (ended == program)
+            return status;
+    }
+}
+
+/* ---- afterwards ----------------------------------------------------------------------------- */
+
+static void children_print(const struct output_recordings *recordings,
+                           const struct output_recording *shown)
+{
+    enum { NAMED = 3 };
+    size_t others = recordings->count - (shown != NULL), named = 0;
+    if (!others)
+        return;
+    fprintf(stderr, "malloctap: %zu more recording%s by its children; most calls:", others,
+            others == 1 ? "" : "s");
+    for (size_t i = 0; i < recordings->count && named < NAMED; i++) {
+        const struct output_recording *row = &recordings->rows[i];
+        if (row != shown) {
+            const char *slash = strrchr(row->executable, '/');
+            fprintf(stderr, "%s %s (%s, %llu calls)", named ? "," : "", row->path,
+                    slash ? slash + 1 : row->executable, (unsigned long long)row->calls);
+            named++;
+        }
+    }
+    fprintf(stderr, "\n");
+}
+
+static void summary_print(const char *path)
+{
+    struct malloctap_recording *recording;
+    struct malloctap_error error;
+    if (malloctap_recording_open(path, &recording, &error)) {
+        say("%s", error.text);
+        return;
+    }
+    if (view_summary(recording, stderr, &error))
+        say("%s", error.text);
+    malloctap_recording_close(recording);
+}
+
+/* The recording is the handshake: without one, the tap was never in the program. */
+static void results_print(const struct run_options *options, const struct program *program,
+                          pid_t pid, uint64_t since_ns)
+{
+    char path[PATH_MAX];
+    struct output_recordings recordings;
+    tap_output(&options->tap, pid, path, sizeof path);
+    output_find(path, since_ns, &recordings);
+    const struct output_recording *main = output_of_process(&recordings, pid);
+    if (!main)
+        say("%s left no recording: the loader did not load the tap, or %s could not be written "
+            "(see above); try LD_DEBUG=libs, or -o in another directory",
+            program->path, path);
+    if (!options->quiet) {
+        if (main)
+            summary_print(main->path);
+        children_print(&recordings, main);
+    }
+    output_recordings_deinit(&recordings);
+}
+
+static uint64_t wall_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
+static int run(struct run_options *options, const struct program *program, char **argv)
+{
+    sigset_t signals;
+    struct launch_signals before;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGQUIT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    launch_signals_take(&signals, &before);
+    const struct launch launch = {.path = program->path,
+                                  .argv = argv,
+                                  .tap = &options->tap,
+                                  .signals = &before,
+                                  .input = -1,
+                                  .output = -1,
+                                  .errors = -1};
+    uint64_t since_ns = wall_clock_ns();
+    pid_t pid = launch_start(&launch);
+    if (pid < 0) {
+        int error = errno;
+        launch_signals_restore(&before);
+        return bad_input("%s: cannot be started: %s; see whether it starts without malloctap",
+                         program->path, strerror(error));
+    }
+    int status = program_wait(pid, &signals);
+    launch_signals_restore(&before);
+    results_print(options, program, pid, since_ns);
+    return launch_exit_status(status);
+}
+
+/* Everything that can be wrong is found before the program starts. */
+int command_run(int argc, char **argv)
+{
+    struct run_options options = {.backend = "own"};
+    int key;
+    while ((key = options_next(&usage, argc, argv)) != OPTIONS_END) {
+        if (key == OPTIONS_HELP)
+            return EXIT_DONE;
+        if (option_take(&options, key))
+            return EXIT_BAD_INPUT;
+    }
+    if (optind == argc)
+        return bad_input("run: no program given; malloctap run [OPTION...] -- PROGRAM [ARG...]");
+
+    char message[PATH_MAX + 512];
+    struct program program;
+    struct backend backend;
+    struct tap *tap = &options.tap;
+    if (program_check(argv[optind], &program, message, sizeof message) ||
+        backend_init(options.backend, &backend, message, sizeof message))
+        return bad_input("%s", message);
+    tap->backend = &backend;
+    int result = EXIT_BAD_INPUT;
+    if (tap_library_find(tap->library, sizeof tap->library, message, sizeof message) ||
+        output_prepare(tap, options.output, program.path, options.force, message, sizeof message)) {
+        bad_input("%s", message);
+    } else {
+        if (program.warning)
+            say("%s: %s", program.path, program.warning);
+        result = run(&options, &program, argv + optind);
+    }
+    backend_deinit(&backend);
+    return result;
+}

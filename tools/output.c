@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "output.h"
+
+#include <malloctap/reader.h>
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char suffix[] = ".mtap";
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* ---- before the run ------------------------------------------------------------------------- */
+
+static int directory_resolve(const char *file, char *ret, char *message, size_t size)
+{
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof copy, "%s", file);
+    const char *directory = dirname(copy);
+    if (!realpath(directory, ret)) {
+        snprintf(message, size, "%s: directory %s: %s; create it, or write elsewhere with -o", file,
+                 directory, strerror(errno));
+        return -1;
+    }
+    if (access(ret, W_OK | X_OK)) {
+        snprintf(message, size, "%s: directory %s: %s; write elsewhere with -o FILE", file, ret,
+                 strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+/* Not through a symbolic link: that would remove what the link's owner, not the user, has named. */
+static bool is_recording(const char *path)
+{
+    uint64_t magic = 0;
+    struct stat status;
+    int file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file < 0)
+        return false;
+    bool ret = fstat(file, &status) == 0 && S_ISREG(status.st_mode) &&
+               read(file, &magic, sizeof magic) == sizeof magic && magic == MALLOCTAP_MAGIC;
+    close(file);
+    return ret;
+}
+
+static int way_clear(const char *path, bool force, char *message, size_t size)
+{
+    struct stat status;
+    if (lstat(path, &status))
+        return 0;
+    if (S_ISDIR(status.st_mode))
+        snprintf(message, size, "%s: is a directory; name a file in it: -o %s/run.mtap", path,
+                 path);
+    else if (!is_recording(path))
+        snprintf(message, size, "%s: exists and is no recording, so it stays; choose another name",
+                 path);
+    else if (!force)
+        snprintf(message, size, "%s: exists; -f replaces it, or choose another name", path);
+    else if (unlink(path))
+        snprintf(message, size, "%s: cannot be replaced: %s; choose another name", path,
+                 strerror(errno));
+    else
+        return 0;
+    return -1;
+}
+
+/* The preload object has this much room for the path, and a child's adds its pid. */
+enum { OUTPUT_MAX = 1000 };
+
+int output_prepare(struct tap *tap, const char *file, const char *program, bool force,
+                   char *message, size_t size)
+{
+    char directory[PATH_MAX], name[NAME_MAX + 1];
+    tap->output_takes_pid = !file;
+    if (file && (!*file || file[strlen(file) - 1] == '/')) {
+        snprintf(message, size, "-o '%s': is no file name; name a file: -o run.mtap", file);
+        return -1;
+    }
+    /* cut: a program's name and a pid must fit one file name */
+    if (file)
+        snprintf(name, sizeof name, "%s", file_name(file));
+    else
+        snprintf(name, sizeof name, "malloctap.%.200s", file_name(program));
+    if (directory_resolve(file ? file : name, directory, message, size))
+        return -1;
+    int length = snprintf(tap->output, sizeof tap->output, "%s/%s",
+                          strcmp(directory, "/") == 0 ? "" : directory, name);
+    if (length >= OUTPUT_MAX) {
+        snprintf(message, size,
+                 "%s: the full path is longer than %d bytes; write elsewhere with -o", name,
+                 OUTPUT_MAX);
+        return -1;
+    }
+    return file ? way_clear(tap->output, force, message, size) : 0;
+}
+
+/* ---- after the run -------------------------------------------------------------------------- */
+
+/* Is `name` the recording `stem`.mtap or one of its children's, `stem`.PID.mtap? */
+static bool belongs(const char *name, const char *first, size_t stem)
+{
+    if (strcmp(name, first) == 0)
+        return true;
+    if (strncmp(name, first, stem) != 0 || name[stem] != '.')
+        return false;
+    const char *digits = name + stem + 1, *end = digits;
+    while (isdigit((unsigned char)*end))
+        end++;
+    return end != digits && strcmp(end, suffix) == 0;
+}
+
+static void recording_add(struct output_recordings *all, const char *path, uint64_t since_ns)
+{
+    struct malloctap_recording *recording;
+    if (malloctap_recording_open(path, &recording, NULL))
+        return;
+    const struct malloctap_header *header = malloctap_recording_header(recording);
+    if (header->start_realtime_ns >= since_ns) {
+        struct malloctap_counters totals;
+        malloctap_recording_totals(recording, &totals);
+        struct output_recording row = {
+            .path = strdup(path),
+            .executable = strdup(header->executable),
+            .pid = header->pid,
+            .start_ns = header->start_realtime_ns,
+            .peak_rss_bytes = header->peak_rss_bytes,
+        };
+        for (int op = 0; op < MALLOCTAP_OPS; op++)
+            row.calls += malloctap_counters_calls(&totals, (enum malloctap_op)op);
+        for (int op = 0; op < MALLOCTAP_OPS_ALLOC; op++)
+            row.bytes_requested += totals.bytes[op];
+        all->rows = realloc(all->rows, (all->count + 1) * sizeof *all->rows);
+        if (!all->rows || !row.path || !row.executable)
+            abort();
+        all->rows[all->count++] = row;
+    }
+    malloctap_recording_close(recording);
+}
+
+static int more_calls_first(const void *a, const void *b)
+{
+    const struct output_recording *left = a, *right = b;
+    return (left->calls < right->calls) - (left->calls > right->calls);
+}
+
+void output_find(const char *path, uint64_t since_ns, struct output_recordings *ret)
+{
+    *ret = (struct output_recordings){0};
+    char copy[PATH_MAX], found[2 * PATH_MAX];
+    snprintf(copy, sizeof copy, "%s", path);
+    const char *first = file_name(path), *directory = dirname(copy);
+    size_t stem = strlen(first), tail = sizeof suffix - 1;
+    if (stem > tail && strcmp(first + stem - tail, suffix) == 0)
+        stem -= tail;
+    DIR *listing = opendir(directory);
+    if (!listing)
+        return;
+    for (struct dirent *entry; (entry = readdir(listing));)
+        if (belongs(entry->d_name, first, stem)) {
+            snprintf(found, sizeof found, "%s/%s", directory, entry->d_name);
+            recording_add(ret, found, since_ns);
+        }
+    closedir(listing);
+    if (ret->count)
+        qsort(ret->rows, ret->count, sizeof *ret->rows, more_calls_first);
+}
+
+void output_recordings_deinit(struct output_recordings *recordings)
+{
+    for (size_t i = 0; i < recordings->count; i++) {
+        free(recordings->rows[i].path);
+        free(recordings->rows[i].executable);
+    }
+    free(recordings->rows);
+    *recordings = (struct output_recordings){0};
+}
+
+const struct output_recording *output_of_process(const struct output_recordings *recordings,
+                                                 pid_t pid)
+{
+    const struct output_recording *last = NULL;
+    for (size_t i = 0; i < recordings->count; i++) {
+        const struct output_recording *row = &recordings->rows[i];
+        if (row->pid == (uint32_t)pid && (!last || row->start_ns > last->start_ns))
+            last = row;
+    }
+    return last;
+}
