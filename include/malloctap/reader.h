@@ -4,9 +4,14 @@
  *
  * Every offset, size and count in the file is checked against the file before use; whatever is wrong
  * becomes an error that says what, where and what to do. Functions that can fail return 0 or -1 and
- * fill in `error` (which may be NULL). A recording object is used by one thread at a time; different
- * objects are independent. A live recording may be read while it is written: call
- * malloctap_recording_refresh() to see what was added since it was opened.
+ * fill in `error` (which may be NULL). Functions that return false, a number or nothing cannot tell
+ * "there is none" from "the file could not be read" (it was truncated, the disk failed): when done,
+ * ask malloctap_recording_check() once. A recording object is used by one thread at a time; different
+ * objects are independent.
+ *
+ * A live recording may be read while it is written. Counters, stacks, modules and locks are read anew
+ * by each call; call malloctap_recording_refresh() to see a new header and the parts of the file
+ * that were added since.
  */
 #ifndef MALLOCTAP_READER_H
 #define MALLOCTAP_READER_H
@@ -32,13 +37,18 @@ int malloctap_recording_open(const char *path, struct malloctap_recording **ret,
                              struct malloctap_error *error);
 void malloctap_recording_close(struct malloctap_recording *recording);
 
-/* Take a new look at a live recording: header, extents that were added. Pointers and views handed
- * out before remain valid until close. */
+/* Take a new look at a live recording: header, extents that were added. Stacks handed out before and
+ * open cursors remain valid. Where it fails, the recording stays as it was. */
 int malloctap_recording_refresh(struct malloctap_recording *recording,
                                 struct malloctap_error *error);
 
-/* A validated copy of the header as of the last open or refresh: strings end in NUL, the extents
- * listed lie within the file. Valid until the next refresh or close. */
+/* 0, or -1 and the first failure to read the file since it was opened. */
+int malloctap_recording_check(const struct malloctap_recording *recording,
+                              struct malloctap_error *error);
+
+/* A validated copy of the header as of the last open or refresh: strings end in NUL (but may hold any
+ * other byte), the extents listed are those of known kinds and lie within the file. The pointer is
+ * valid until close. For `exited` and `unslotted` ask the functions below. */
 const struct malloctap_header *
 malloctap_recording_header(const struct malloctap_recording *recording);
 
@@ -47,16 +57,19 @@ const char *malloctap_recording_path(const struct malloctap_recording *recording
 /* Convert a point in the recording's clock to nanoseconds since the recording began (0 if before). */
 uint64_t malloctap_recording_ns(const struct malloctap_recording *recording, uint64_t ticks);
 
-/* Nanoseconds from start to end; of an unfinished recording: to the last thing seen in it. */
+/* Nanoseconds from start to end; of a running process: to now, by the wall clock; of an orphaned
+ * recording: to the last thing seen in it, which takes a walk over all records. */
 uint64_t malloctap_recording_duration_ns(struct malloctap_recording *recording);
 
-/* True when the process never finished its recording and is gone: it was killed or called _exit. */
+/* True when the process never finished its recording and is gone: it was killed, called _exit, or
+ * became another program by exec. Also true of a copy of an unfinished recording. */
 bool malloctap_recording_orphaned(const struct malloctap_recording *recording);
 
 /* ---- threads and counters ------------------------------------------------------------------ */
 
 /* Copy the next used slot at or after *position (start with 0) and advance *position. Returns false
- * at the end. Slots already folded into the exited totals are skipped. */
+ * at the end. Slots already folded into the exited totals are skipped. The counters of a thread that
+ * runs are each exact, at slightly different moments. */
 bool malloctap_recording_next_thread(const struct malloctap_recording *recording, uint64_t *position,
                                      struct malloctap_thread_slot *ret);
 
@@ -64,7 +77,8 @@ bool malloctap_recording_next_thread(const struct malloctap_recording *recording
 uint64_t malloctap_recording_exited(const struct malloctap_recording *recording,
                                     struct malloctap_counters *ret);
 
-/* Counters of the whole process: every slot, the exited threads and calls without a slot. */
+/* Counters of the whole process: every slot, the exited threads and calls without a slot. Each call
+ * is in it once, also while threads exit and wherever the process was killed. */
 void malloctap_recording_totals(const struct malloctap_recording *recording,
                                 struct malloctap_counters *ret);
 
@@ -74,7 +88,8 @@ void malloctap_counters_add(struct malloctap_counters *to, const struct mallocta
 
 /* ---- stacks and modules -------------------------------------------------------------------- */
 
-/* Frames of a stack, innermost first, as an array in the mapping. False: no such stack. */
+/* Frames of a stack, innermost first. False: no such stack. The frames are valid until close; looking
+ * up the same stack again is a table lookup. */
 struct malloctap_frames {
     const uint64_t *frames;
     uint32_t count;
@@ -87,7 +102,7 @@ bool malloctap_recording_stack(const struct malloctap_recording *recording, uint
 bool malloctap_recording_module(const struct malloctap_recording *recording, uint32_t id,
                                 struct malloctap_module *ret);
 
-/* Number of modules committed so far; ids run from 1 to it. */
+/* The largest id of a module committed so far. An id below it may still be missing. */
 uint32_t malloctap_recording_module_count(const struct malloctap_recording *recording);
 
 /* ---- records ------------------------------------------------------------------------------- */
@@ -101,15 +116,21 @@ struct malloctap_event {
     uint32_t tid;
 };
 
+/* When the record was made, in the recording's clock. */
+uint64_t malloctap_record_ticks(const struct malloctap_record *record);
+
 struct malloctap_cursor;
 
 /* Walk all records, chunk by chunk in order of claim; within a chunk, and so within a thread, in
- * order of time; across threads only roughly. Memory use is one chunk. */
+ * order of time; across threads only roughly. Chunks claimed after this call are not walked; those
+ * a bounded ring reuses before the cursor comes to them are passed over. Memory use is one chunk
+ * and 16 bytes for each chunk in use. Close it before the recording. */
 int malloctap_cursor_open(const struct malloctap_recording *recording, struct malloctap_cursor **ret,
                           struct malloctap_error *error);
 
 /* 1: *ret holds the next record. 0: no more. -1: damaged (the rest of that chunk is skipped by the
- * next call, which goes on). */
+ * next call, which goes on) or unreadable (the next call returns 0). Records of unknown kinds are
+ * passed over; of a known one `op` is an operation and `weight` a finite number, 1 at least. */
 int malloctap_cursor_next(struct malloctap_cursor *cursor, struct malloctap_event *ret,
                           struct malloctap_error *error);
 void malloctap_cursor_close(struct malloctap_cursor *cursor);

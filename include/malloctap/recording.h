@@ -104,6 +104,13 @@ enum malloctap_thread_state {
  * One thread's own counters, written with plain stores by that thread alone. Slot i is at offset
  * i * MALLOCTAP_THREAD_SLOT_SIZE of the THREADS area. When there are many dead threads, the oldest
  * slots are folded into the header's `exited` totals and reused.
+ *
+ * A slot counts when state is not UNUSED, `thread` is not 0 and not the one folded last (see struct
+ * malloctap_exited). So that this holds at every instruction, the writer
+ *   - makes a slot live by storing `thread`, then `state` (release), and counts only after that;
+ *   - folds one slot at a time, of a thread that will not count any more;
+ *   - after publishing the fold stores state UNUSED first, then zeroes everything else, and both are
+ *     done before it folds another slot or stores a new `thread` into this one (release).
  */
 struct malloctap_thread_slot {
     uint32_t state; /* enum malloctap_thread_state */
@@ -120,7 +127,9 @@ struct malloctap_thread_slot {
 /*
  * Totals of threads whose slots were reused. Crash-safe: `published` names the valid copy in its
  * lowest bit, and in the other bits the `thread` folded last. A slot whose `thread` equals that one
- * is already in the totals and must not be counted again.
+ * is already in the totals and must not be counted again. The writer fills in the other copy, then
+ * stores `published` (release); a reader that sees the same `published` before and after has seen
+ * totals and slots between which no thread moved.
  */
 struct malloctap_exited {
     uint64_t published;
@@ -139,11 +148,16 @@ enum malloctap_extent_kind {
     MALLOCTAP_EXTENT_LOCKS = 6,
 };
 
+/*
+ * The file has the extent's full size before `kind` is stored (release). Extents of one kind appear
+ * in directory order, so that what is added never moves what is there; no thread slot, stack, module,
+ * chunk, histogram or lock row crosses from one extent into the next.
+ */
 struct malloctap_extent {
     uint32_t kind; /* written last: 0 means not there yet; unknown kinds are skipped */
     uint32_t reserved;
     uint64_t offset; /* in the file, multiple of 4096 */
-    uint64_t size;   /* multiple of 4096 */
+    uint64_t size;   /* multiple of 4096; CHUNKS: of chunk_size */
 };
 
 #define MALLOCTAP_EXTENTS_MAX 512u
@@ -168,13 +182,13 @@ struct malloctap_losses {
 };
 
 struct malloctap_header {
-    uint64_t magic;
+    uint64_t magic;      /* stored last (release) of what never changes again */
     uint32_t version;    /* of the format: larger than the reader's: refuse */
     uint32_t byte_order; /* MALLOCTAP_BYTE_ORDER as the writer stores it */
     uint32_t header_size; /* offset of the first extent; may grow within a version */
     uint32_t header_used; /* sizeof(struct malloctap_header) of the writer */
     uint64_t features;    /* MALLOCTAP_FEATURES_KNOWN */
-    uint32_t state;       /* enum malloctap_state */
+    uint32_t state;       /* enum malloctap_state; FINISHED is stored last (release) */
     uint32_t mode;        /* enum malloctap_mode at the start */
     uint32_t pid;
     uint32_t parent_pid;
@@ -263,8 +277,10 @@ enum malloctap_chunk_state {
 
 /*
  * Chunk i is at offset i * chunk_size of the CHUNKS area: this header, then `committed` bytes of
- * records. A reader copies the records first and reads `sequence` before and after: if it changed,
- * the chunk was reused meanwhile and the copy is worthless.
+ * records. A reader reads `sequence`, then this header, then the records, then `sequence` again: if
+ * it changed, the chunk was reused meanwhile and the copy is worthless. To reuse a chunk, the writer
+ * stores sequence 0, then (after a release fence) the other fields with committed 0, then the new
+ * `sequence` (release), and only then records.
  */
 struct malloctap_chunk {
     uint32_t state;     /* enum malloctap_chunk_state */
