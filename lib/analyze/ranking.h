@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ranking.h - stacks as people see them, hottest first.
+ *
+ * Stacks whose frames read the same (function, file, line; the offset only where there is no name)
+ * are one row: two calls on one source line, or two loadings of one library, are no difference to
+ * the reader.
+ */
+#ifndef ANALYZE_RANKING_H
+#define ANALYZE_RANKING_H
+
+#include "aggregate.h"
+#include "symbols.h"
+
+#define RANKING_BY(X)                                                                              \
+    X(CALLS, calls, calls)                                                                         \
+    X(BYTES, bytes, bytes)                                                                         \
+    X(LIVE, live, live_bytes)                                                                      \
+    X(TIME, time, time_ns)                                                                         \
+    X(WAIT, wait, wait_ns)
+
+enum ranking_by {
+#define X(NAME, name, field) RANKING_BY_##NAME,
+    RANKING_BY(X)
+#undef X
+        RANKING_BYS,
+};
+
+const char *ranking_by_name(enum ranking_by by);
+
+/* What a row is ranked by. */
+struct estimate ranking_key(const struct aggregate_sums *sums, enum ranking_by by);
+
+struct ranking_row {
+    struct aggregate_sums sums;
+    uint64_t merged;                    /* recorded stacks in this row */
+    const struct symbol_frame **frames; /* innermost first */
+    size_t frame_count;
+    size_t frames_hidden; /* further out, cut by `depth`; of the first stack merged */
+    bool truncated;       /* the walk stopped before the outermost frame, by itself or by limit */
+};
+
+struct ranking_query {
+    enum ranking_by by;
+    size_t depth;         /* frames to look at, inlined ones included; 0: all */
+    const char *function; /* shell pattern that one of all frames must match; NULL: any */
+};
+
+struct ranking {
+    struct ranking_row *rows; /* hottest first; none with nothing to rank */
+    size_t count;
+    size_t capacity;
+};
+
+void ranking_create(const struct malloctap_recording *recording, struct symbols *symbols,
+                    const struct aggregate *aggregate, struct ranking_query query,
+                    struct ranking *ret);
+void ranking_deinit(struct ranking *ranking);
+
+#endif
