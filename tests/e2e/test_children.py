@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""Children are recordings of their own, exact, and never touch their parent's."""
+from harness import *
+
+
+def recordings_by_pid(place):
+    return {view("summary", path)["pid"]: path for path in place.glob("*.mtap")}
+
+
+def check_children(place, what):
+    rows = read_rows(place / "truth")
+    recordings = recordings_by_pid(place)
+    by_pid = {}
+    for row in rows:
+        by_pid.setdefault(row["pid"], []).append(row)
+    check_equal(len(by_pid), 27, f"{what}: processes")
+    for pid, its_rows in by_pid.items():
+        check(pid in recordings, f"{what}: no recording of child {pid}")
+        check_threads(recordings[pid], its_rows, f"{what}, {recordings[pid].name}")
+
+
+def test_every_way_to_make_a_child(place):
+    for options in ({}, {"calls": 1}, {"mode": "count"}, {"backend": "mtmalloc"}):
+        for old in place.iterdir():
+            old.unlink()
+        done = run([program("forks"), place / "truth"], place,
+                   tapped(place / "forks.mtap", **options))
+        check_exit(done, 0, f"forks {options}")
+        check_equal(done.stderr, b"", "stderr")
+        check_children(place, f"forks {options}")
+
+
+def test_default_names(place):
+    done = run([program("forks"), place / "truth"], place,
+               clean_environment(LD_PRELOAD=str(LIBRARY)))
+    check_exit(done, 0, "forks")
+    check_children(place, "default names")
+    for pid, path in recordings_by_pid(place).items():
+        check_equal(path.name, f"malloctap.forks.{pid}.mtap", "name of a recording")
+
+
+def test_children_off(place):
+    done = run([program("forks"), place / "truth"], place,
+               tapped(place / "forks.mtap", children="off"))
+    check_exit(done, 0, "forks, children=off")
+    check_equal([path.name for path in place.glob("*.mtap")], ["forks.mtap"], "recordings")
+    parent = view("summary", place / "forks.mtap")["pid"]
+    rows = [row for row in read_rows(place / "truth") if row["pid"] == parent]
+    check_threads(place / "forks.mtap", rows, "children=off")
+
+
+def test_with_the_command(place):
+    for backend in backends():
+        for old in place.iterdir():
+            old.unlink()
+        done = run_command(place / "forks.mtap", [program("forks"), place / "truth"], place,
+                           ["-b", backend])
+        check_exit(done, 0, f"run -b {backend} forks")
+        check_children(place, f"run -b {backend}")
+
+
+def test_shell_pipeline(place):
+    """What a shell starts is recorded too, and the recording of the shell stays whole."""
+    recording = place / "sh.mtap"
+    done = run(["sh", "-c", f"{program('shares')} 1000 | cat; exit 3"], place, tapped(recording))
+    check_exit(done, 3, "pipeline")
+    names = {view("summary", path)["program"].split("/")[-1] for path in place.glob("*.mtap")}
+    check("shares" in names and "cat" in names, f"programs recorded: {names}")

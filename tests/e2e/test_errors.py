@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Whatever is wrong is said in one line, with exit status 2, and no program is started half tapped."""
+import struct
+
+from harness import *
+
+VERSION_OFFSET = 8
+
+
+def check_refused(place, arguments, what):
+    """`arguments` are those of `malloctap run`; the program given would leave a mark."""
+    mark = place / "started"
+    done = run([MALLOCTAP, "run", *arguments], place)
+    check_exit(done, 2, what)
+    check_one_line(done.stderr, what)
+    check_equal(done.stdout, b"", f"{what}: standard output")
+    check(not mark.exists(), f"{what}: the program was started")
+
+
+def marking(place):
+    return ["--", "touch", place / "started"]
+
+
+def test_run(place):
+    check_refused(place, ["--no-such-option", *marking(place)], "unknown option")
+    check_refused(place, ["-b", "no-such-backend", *marking(place)], "unknown backend")
+    check_refused(place, ["-b", place / "none.so", *marking(place)], "missing backend library")
+    check_refused(place, ["-m", "no-such-mode", *marking(place)], "unknown mode")
+    check_refused(place, ["--calls", "none", *marking(place)], "bad number")
+    check_refused(place, ["--ring", "12X", *marking(place)], "bad size")
+    check_refused(place, ["-o", place / "none" / "x.mtap", *marking(place)], "no such directory")
+    check_refused(place, ["-o", place, *marking(place)], "output is a directory")
+    check_refused(place, ["--", place / "no-such-program"], "missing program")
+    check_refused(place, ["--", "no-such-program-on-the-path"], "missing program, by name")
+    check_refused(place, [], "no program")
+
+
+def test_programs_that_cannot_be_tapped(place):
+    script = place / "not-executable"
+    script.write_text("#!/bin/sh\ntouch started\n")
+    check_refused(place, ["--", script], "not executable")
+    check_refused(place, ["--", place], "a directory")
+    check_refused(place, ["--", program("static_program")], "static program")
+
+
+def test_existing_output(place):
+    recording = place / "x.mtap"
+    recording.write_text("not a recording")
+    check_refused(place, ["-o", recording, *marking(place)], "a foreign file is in the way")
+    check_refused(place, ["-f", "-o", recording, *marking(place)], "a foreign file, with -f")
+    check_equal(recording.read_text(), "not a recording", "the foreign file")
+
+
+def check_not_read(recording, what):
+    for command in ("summary", "stacks", "threads"):
+        for options in ((), ("--json",), ("--csv",)):
+            done = run([MALLOCTAP, command, *options, recording], "/")
+            check_exit(done, 2, f"{command} of {what}")
+            check_one_line(done.stderr, f"{command} of {what}")
+            check_equal(done.stdout, b"", f"{command} of {what}: standard output")
+
+
+def test_bad_recordings(place):
+    good = place / "good.mtap"
+    done = run([program("shares"), 100000], place, tapped(good))
+    check_exit(done, 0, "shares")
+    content = good.read_bytes()
+    bad = place / "bad.mtap"
+    for size in (0, 1, 100, 4096, 32767):
+        bad.write_bytes(content[:size])
+        check_not_read(bad, f"a recording cut to {size} bytes")
+    bad.write_bytes(b"#!/bin/sh\n" * 10000)
+    check_not_read(bad, "a foreign file")
+    newer = bytearray(content)
+    version, = struct.unpack_from("=I", newer, VERSION_OFFSET)
+    struct.pack_into("=I", newer, VERSION_OFFSET, version + 1)
+    bad.write_bytes(newer)
+    check_not_read(bad, "a newer recording")
+    check_not_read(place / "none.mtap", "a missing file")
+    check_not_read(place, "a directory")
+    check_not_read("/dev/null", "a device")
+
+
+def test_command(place):
+    for arguments in (["no-such-command"], ["summary"], ["stacks", "--no-such-option", "x.mtap"]):
+        done = run([MALLOCTAP, *arguments], place)
+        check_exit(done, 2, f"malloctap {arguments}")
+        check_one_line(done.stderr, f"malloctap {arguments}")
+    done = run([MALLOCTAP, "--help"], place)
+    check_exit(done, 0, "malloctap --help")
+    for command in ("run", "compare", "summary", "stacks", "threads"):
+        check(command.encode() in done.stdout, f"--help does not name {command}")
+
+
+def test_without_the_command(place):
+    """A bad option is named once and ignored: the program runs on."""
+    recording = place / "x.mtap"
+    for option, value in (("nosuchkey", "1"), ("mode", "nosuchmode"), ("calls", "many")):
+        done = run([program("shares"), 1000], place, tapped(recording, **{option: value}))
+        check_exit(done, 0, option)
+        check_one_line(done.stderr, option)
+        check(option.encode() in done.stderr, f"{option} is not named in {done.stderr}")
+        check_readable(recording, option)
+        recording.unlink()
+    for out in (place / "none" / "x.mtap", place):
+        done = run([program("shares"), 1000], place, tapped(out))
+        check_exit(done, 0, f"out={out}")
+        check_one_line(done.stderr, f"out={out}")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""Programs that take away what the tap stands on: descriptors, limits, system calls, libraries."""
+import json
+
+from harness import *
+
+VARIANTS = ({}, {"calls": 1}, {"backend": "mtmalloc"})
+
+
+def check_same_and_counted(place, arguments, **options):
+    """Same output and exit status as plain, and every malloc counted."""
+    what = f"{arguments} {options}"
+    plain = run(arguments, place)
+    if plain.returncode == 77:
+        raise Skip("not possible here")
+    check_exit(plain, 0, f"{what}, plain")
+    path = place / "x.mtap"
+    done = run(arguments, place, tapped(path, **options))
+    check_exit(done, 0, what)
+    check_equal(done.stdout, plain.stdout, f"{what}: output")
+    totals = view("threads", path)["totals"]
+    check_equal(totals["malloc"], json.loads(done.stdout)["malloc"], f"{what}: mallocs counted")
+    path.unlink()
+
+
+def test_closed_descriptors(place):
+    for options in VARIANTS:
+        check_same_and_counted(place, [program("closefds"), place], **options)
+
+
+def test_sandbox_that_refuses(place):
+    for options in VARIANTS:
+        check_same_and_counted(place, [program("sandbox"), "refuse"], **options)
+
+
+def test_sandbox_that_kills(place):
+    for options in VARIANTS:
+        check_same_and_counted(place, [program("sandbox"), "kill"], **options)
+
+
+def test_file_size_limit(place):
+    for options in VARIANTS:
+        check_same_and_counted(place, [program("rlimits"), "fsize"], **options)
+
+
+def test_address_space_limit(place):
+    """Under mtmalloc the program itself may find less memory; it must end well all the same."""
+    for options in VARIANTS[:2]:
+        check_same_and_counted(place, [program("rlimits"), "as"], **options)
+
+
+def test_descriptor_limit(place):
+    for options in VARIANTS:
+        check_same_and_counted(place, [program("rlimits"), "nofile"], **options)
+
+
+def test_limits_from_the_start(place):
+    """Nothing can be recorded: the program runs as if untapped."""
+    for limit in ("ulimit -f 0", "ulimit -n 3"):
+        done = run(["sh", "-c", f"{limit}; LD_PRELOAD={LIBRARY} MALLOCTAP=out={place}/x.mtap "
+                    f"exec {program('rlimits')} none"], place)
+        check_exit(done, 0, limit)
+        check_equal(json.loads(done.stdout)["threads"], 40, f"{limit}: threads started")
+
+
+def test_plugins(place):
+    """Two libraries, loaded in turn at one address, are told apart while others allocate."""
+    names = ("first_plugin", "second_plugin")
+    paths = [PROGRAMS / f"lib{name}.so" for name in names]
+    recording = place / "x.mtap"
+    done = run([program("plugins"), 300, *paths], place,
+               tapped(recording, calls=20, ring="0"))
+    check_exit(done, 0, "plugins")
+    truth = json.loads(done.stdout)["calls_each"]
+    stacks = view("stacks", recording, "-n", "1000")["stacks"]
+    for name in names:
+        calls = error2 = 0
+        for stack in stacks:
+            if any(name in (frame.get("module") or "") for frame in stack["frames"]):
+                calls += stack["calls"]
+                error2 += stack["calls_stderr"] ** 2
+        check(abs(calls - truth) <= 5 * error2 ** 0.5 + 1,
+              f"{name}: {calls} calls estimated, +- {error2 ** 0.5}, truth {truth}")
+
+
+def test_loading_while_walking(place):
+    """Loading and unloading in one thread, stacks in others: no deadlock."""
+    paths = [PROGRAMS / f"lib{name}_plugin.so" for name in ("first", "second")]
+    done = run([program("plugins"), 2000, *paths], place, tapped(place / "x.mtap", calls=50))
+    check_exit(done, 0, "plugins, 2000 rounds")
+
+
+def test_deepbind(place):
+    """Blocks that a library got behind the tap's back go back to who made them."""
+    for backend in ("own", "libc", "mtmalloc"):
+        done = run([program("deepbind"), PROGRAMS / "libfirst_plugin.so"], place,
+                   tapped(place / f"{backend}.mtap", backend=backend))
+        check_exit(done, 0, f"deepbind, {backend}")
+
+
+def test_environment_is_untouched(place):
+    environment = tapped(place / "x.mtap")
+    done = run(["env"], place, environment)
+    seen = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
+    for key in ("LD_PRELOAD", "MALLOCTAP"):
+        check_equal(seen.get(key), environment[key], key)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Threads that come and go, and calls at the latest moments of a thread's and a program's life."""
+import json
+
+from harness import *
+
+
+def tapped_truth(place, arguments, recording="x.mtap", **options):
+    """Run a program tapped; return the truth it printed and the totals that were recorded."""
+    path = place / recording
+    done = run(arguments, place, tapped(path, **options))
+    check_exit(done, 0, f"{arguments} {options}")
+    check_equal(done.stderr, b"", f"{arguments} {options}: stderr")
+    totals = view("threads", path)["totals"]
+    path.unlink()
+    return json.loads(done.stdout), totals
+
+
+def check_totals(place, arguments, counters, **options):
+    truth, totals = tapped_truth(place, arguments, **options)
+    for counter in counters:
+        check_equal(totals[counter], truth[counter], f"{arguments} {options}: {counter}")
+
+
+def test_many_threads(place):
+    for options in ({}, {"mode": "count"}, {"backend": "mtmalloc"}):
+        check_totals(place, [program("threads_many")], ("malloc", "realloc", "aligned"), **options)
+
+
+def test_many_threads_take_bounded_space(place):
+    recording = place / "few.mtap"
+    done = run([program("threads_many"), 20000, 10], place, tapped(recording, mode="count"))
+    check_exit(done, 0, "20 000 threads in sequence")
+    on_disk = recording.stat().st_blocks * 512
+    check(on_disk < 16 << 20, f"20 000 threads took {on_disk} bytes of recording")
+
+
+def test_destructors(place):
+    for options in ({}, {"calls": 1}, {"mode": "count"}, {"backend": "mtmalloc"}):
+        check_totals(place, [program("dtors")], ("malloc", "realloc"), **options)
+
+
+def test_smallest_stacks(place):
+    for options in ({}, {"calls": 1}, {"calls": 1, "backend": "mtmalloc"}):
+        check_totals(place, [program("minstack")], ("malloc",), **options)
+
+
+def test_signal_handlers(place):
+    for options in ({}, {"calls": 1}, {"backend": "mtmalloc"}):
+        check_totals(place, [program("signals"), "outside"], ("malloc",), **options)
+
+
+def test_signal_handlers_inside_the_tap(place):
+    """A handler may come at any instruction; its own calls may go uncounted, but are told of."""
+    reentrant = PROGRAMS / "libreentrant_malloc.so"
+    for options in ({}, {"calls": 1}):
+        path = place / "x.mtap"
+        done = run([program("signals"), "anywhere"], place, tapped(path, [reentrant], **options))
+        check_exit(done, 0, f"signals anywhere {options}")
+        totals = view("threads", path)["totals"]
+        truth = json.loads(done.stdout)["malloc"]
+        uncounted = totals.get("uncounted", 0)
+        check(truth - uncounted <= totals["malloc"] <= truth,
+              f"{options}: {totals['malloc']} counted, {uncounted} told of, truth {truth}")
+        path.unlink()
+
+
+def test_exceptions(place):
+    """The C++ runtime allocates once at start, once a throw and a little for each thread."""
+    plain = run([program("exceptions")], place)
+    for options in ({}, {"calls": 1}, {"backend": "mtmalloc"}):
+        path = place / "x.mtap"
+        done = run([program("exceptions")], place, tapped(path, **options))
+        check_exit(done, 0, f"exceptions {options}")
+        check_equal(done.stdout, plain.stdout, f"exceptions {options}: output")
+        truth = json.loads(done.stdout)
+        least = truth["new"] + truth["throw"]
+        got = view("threads", path)["totals"]["malloc"]
+        check(least <= got <= least + 30, f"{options}: {got} mallocs counted, at least {least} made")
+        path.unlink()
