@@ -181,7 +181,7 @@ static void nothing(void *argument)
 struct folder {
     struct live_file live;
     atomic_bool stop;
-    uint64_t folds;
+    _Atomic uint64_t folds;
 };
 
 /* Threads that make 100 calls each, exit and are folded, without end. */
@@ -189,12 +189,13 @@ static void *fold_on(void *argument)
 {
     struct folder *folder = argument;
     while (!atomic_load(&folder->stop)) {
-        struct malloctap_thread_slot *slot = folder->live.slots[folder->folds % 3];
-        fold(&folder->live, slot, 4 + folder->folds, nothing, NULL);
+        uint64_t folds = atomic_load(&folder->folds);
+        struct malloctap_thread_slot *slot = folder->live.slots[folds % 3];
+        fold(&folder->live, slot, 4 + folds, nothing, NULL);
         volatile uint64_t *calls = &slot->counters.calls[MALLOCTAP_OP_MALLOC][7];
         for (int i = 0; i < 100; i++)
             *calls = *calls + 1;
-        folder->folds++;
+        atomic_fetch_add(&folder->folds, 1);
         usleep(1);
     }
     return NULL;
@@ -210,7 +211,7 @@ static void test_totals_while_folding(void **state)
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, fold_on, &folder), 0);
     uint64_t last = 0;
-    for (int i = 0; i < 3000; i++) {
+    while (atomic_load(&folder.folds) < 5000) {
         struct malloctap_counters totals;
         malloctap_recording_totals(recording, &totals);
         uint64_t calls = malloctap_counters_calls(&totals, MALLOCTAP_OP_MALLOC);
