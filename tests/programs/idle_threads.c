@@ -2,7 +2,7 @@
 /*
  * idle_threads - threads that allocate a little and then wait, to see what each costs in memory.
  *
- *   idle_threads THREADS        prints its resident memory in KiB before and with them
+ *   idle_threads THREADS        prints its resident memory before and with them
  */
 #include "truth.h"
 
@@ -19,15 +19,21 @@ static void *allocate_a_little(void *unused)
     return unused;
 }
 
-/* The proportional share counts a page of the recording once, however it is mapped. */
-static unsigned long resident_kib(void)
+/* Rss counts every page that is mapped; Pss shares those that other processes have too. */
+struct resident {
+    unsigned long rss_kib, pss_kib;
+};
+
+static struct resident resident(void)
 {
     char text[4096] = "";
     int fd = open("/proc/self/smaps_rollup", O_RDONLY);
-    ssize_t size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-    const char *pss = size > 0 ? strstr(text, "\nPss:") : NULL;
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) < 1)
+        _exit(4);
     close(fd);
-    return pss != NULL ? strtoul(pss + 5, NULL, 10) : 0;
+    const char *rss = strstr(text, "\nRss:"), *pss = strstr(text, "\nPss:");
+    return (struct resident){rss != NULL ? strtoul(rss + 5, NULL, 10) : 0,
+                             pss != NULL ? strtoul(pss + 5, NULL, 10) : 0};
 }
 
 int main(int argc, char **argv)
@@ -37,7 +43,7 @@ int main(int argc, char **argv)
     pthread_attr_init(&small_stack);
     pthread_attr_setstacksize(&small_stack, 64 * 1024);
     counted_free(counted_malloc(64));
-    unsigned long before = resident_kib();
+    struct resident before = resident();
     pthread_barrier_init(&allocated, NULL, threads + 1);
     for (unsigned i = 0; i < threads; i++) {
         pthread_t thread;
@@ -45,9 +51,13 @@ int main(int argc, char **argv)
             return 3;
     }
     pthread_barrier_wait(&allocated);
-    char line[96];
-    int length = snprintf(line, sizeof(line), "{\"before_kib\":%lu,\"with_threads_kib\":%lu}\n",
-                          before, resident_kib());
+    struct resident with_threads = resident();
+    char line[160];
+    int length =
+        snprintf(line, sizeof(line),
+                 "{\"before\":{\"rss_kib\":%lu,\"pss_kib\":%lu},"
+                 "\"with_threads\":{\"rss_kib\":%lu,\"pss_kib\":%lu}}\n",
+                 before.rss_kib, before.pss_kib, with_threads.rss_kib, with_threads.pss_kib);
     if (write(STDOUT_FILENO, line, (size_t)length) != length)
         return 3;
     _exit(0);
