@@ -9,8 +9,7 @@
 #ifndef PRELOAD_STACK_CAPTURE_H
 #define PRELOAD_STACK_CAPTURE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum stack_walker {
@@ -21,10 +20,10 @@ enum stack_walker {
 };
 
 struct stack_tables {
-    _Atomic(void *) depot_index;   /* depot.c */
-    _Atomic(void *) module_index;  /* modules.c */
-    _Atomic(void *) rule_cache;    /* cfi walker */
-    uint64_t reserved[5];
+    _Atomic(void *) depot_index;  /* depot.c */
+    _Atomic(void *) module_index; /* modules.c */
+    _Atomic(void *) rule_cache;   /* rule_cache.c */
+    _Atomic uint64_t libunwind;   /* walk_libunwind.c: whether this process may enter it */
 };
 
 /* Choose and prepare the walker. Called once, from the constructor, with no hook active: may open
@@ -32,10 +31,10 @@ struct stack_tables {
 enum stack_walker stack_walker_init(enum stack_walker wanted);
 
 /*
- * Capture the stack of the calling thread from the first frame outside this object, innermost first,
- * intern it in the depot and return its id; 0 when it could not be had or stored. `limit` frames at
- * most (up to MALLOCTAP_STACK_FRAMES_MAX). MALLOCTAP_STACK_... flags in *flags.
- * Uses under 6 KiB of stack. Preserves errno.
+ * Capture the stack of the calling thread from the first frame outside this object, innermost
+ * first, intern it in the depot and return its id; 0 when it could not be had or stored. `limit`
+ * frames at most (up to MALLOCTAP_STACK_FRAMES_MAX). MALLOCTAP_STACK_... flags in *flags. Uses
+ * under 6 KiB of stack. Preserves errno.
  */
 uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *flags);
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "modules.h"
+
+#include "compiler.h"
+#include "recording/area.h"
+#include "table.h"
+#include "view.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MODULES_MAX 65536u /* ids are 16 bits */
+#define BUCKETS 512u
+
+/* Of an object without a build-id, this much is compared: the program headers and what the linker
+ * puts behind them, which is notes, hash tables and symbols. */
+#define IDENTITY_BYTES 1024u
+
+/* Identifies the content of an object for as long as the process lives. */
+struct identity {
+    const uint8_t *bytes; /* in the object's memory */
+    uint32_t size;
+    bool named;    /* no build-id: the name counts too */
+    uint64_t hash; /* of all this */
+};
+
+/* Written once, then published by its bucket. */
+struct module_entry {
+    uintptr_t start, end, bias;
+    struct identity identity;
+    uint32_t next; /* id of an older one in the bucket; 0: none */
+};
+
+struct module_index {
+    _Atomic uint32_t buckets[BUCKETS]; /* id of the newest; 0: none */
+    _Atomic uint32_t full;             /* the recording had no more space: do not ask again */
+    struct module_entry entries[MODULES_MAX]; /* by id; pages of unused ones are never touched */
+};
+
+static uint64_t hash_bytes(uint64_t hash, const uint8_t *bytes, size_t size)
+{
+    uint64_t word;
+    for (; size >= sizeof(word); bytes += sizeof(word), size -= sizeof(word)) {
+        memcpy(&word, bytes, sizeof(word));
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+        hash ^= hash >> 29;
+    }
+    for (; size > 0; bytes++, size--)
+        hash = (hash ^ *bytes) * 0x100000001b3ULL;
+    return hash;
+}
+
+static uint64_t identity_hash(const struct identity *identity, const struct object *object)
+{
+    uint64_t hash = hash_bytes(identity->size, identity->bytes, identity->size);
+    if (identity->named)
+        hash = hash_bytes(hash, (const uint8_t *)object->name, strlen(object->name));
+    return hash;
+}
+
+/*
+ * Take the build-id if it is on the object's first page, as it is wherever a linker's defaults are
+ * used; otherwise the beginning of that page. The page is found readable here; what may be mapped
+ * at the same address later begins with a readable page as well, or is no object.
+ */
+static struct identity identify(const struct object *object)
+{
+    struct identity identity = {.bytes = (const uint8_t *)object->start, .named = true};
+    const uint8_t *build_id;
+    size_t size = objects_build_id(object, &build_id);
+    if (size > 0 && (uintptr_t)build_id + size - object->start <= 4096) {
+        identity.bytes = build_id;
+        identity.size = (uint32_t)size;
+        identity.named = false;
+    } else if (object->end - object->start >= IDENTITY_BYTES &&
+               stack_view_readable(object->start)) {
+        identity.size = IDENTITY_BYTES;
+    }
+    identity.hash = identity_hash(&identity, object);
+    return identity;
+}
+
+static size_t bounded_copy(char *to, size_t room, const char *from)
+{
+    size_t length = strnlen(from, room - 1);
+    memcpy(to, from, length);
+    to[length] = '\0';
+    return length;
+}
+
+/* The object's path. The loader does not name the main program, and names other objects as they
+ * were asked for, which may be relative to where the process is now. */
+static void describe_path(const struct object *object, char *path, size_t room)
+{
+    size_t length = 0;
+    if (object->start == getauxval(AT_SYSINFO_EHDR)) {
+        bounded_copy(path, room, "[vdso]");
+        return;
+    }
+    if (object->name[0] == '\0') {
+        syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, room - 1);
+        return;
+    }
+    if (object->name[0] != '/' && syscall(SYS_getcwd, path, room - 1) > 0) {
+        length = strlen(path);
+        path[length++] = '/';
+    }
+    bounded_copy(path + length, room - length, object->name);
+}
+
+static void describe(const struct object *object, struct malloctap_module *record)
+{
+    const uint8_t *build_id;
+    size_t size = objects_build_id(object, &build_id);
+    record->start = object->start;
+    record->end = object->end;
+    record->bias = object->bias;
+    record->first_ticks = area_ticks();
+    if (size > 0 && size <= sizeof(record->build_id)) {
+        memcpy(record->build_id, build_id, size);
+        record->build_id_size = (uint32_t)size;
+    }
+    describe_path(object, record->path, sizeof(record->path));
+    /* A reader that sees 1 sees all of it. */
+    __atomic_store_n(&record->committed, 1, __ATOMIC_RELEASE);
+}
+
+static _Atomic uint32_t *bucket_of(struct module_index *index, const struct object *object)
+{
+    return &index->buckets[(object->start >> 12) * 0x9e3779b97f4a7c15ULL >> 55];
+}
+
+static cold uint32_t add(struct module_index *index, const struct object *object)
+{
+    uint32_t id = 0;
+    if (atomic_load_explicit(&index->full, memory_order_relaxed))
+        return 0;
+    struct malloctap_module *record = area_module_alloc(&id);
+    if (record == NULL || id == 0 || id >= MODULES_MAX) {
+        atomic_store_explicit(&index->full, 1, memory_order_relaxed);
+        return 0;
+    }
+    describe(object, record);
+    struct module_entry *entry = &index->entries[id];
+    entry->start = object->start;
+    entry->end = object->end;
+    entry->bias = object->bias;
+    entry->identity = identify(object);
+    _Atomic uint32_t *bucket = bucket_of(index, object);
+    entry->next = atomic_load_explicit(bucket, memory_order_relaxed);
+    /* Release: pairs with the acquire in lookup(), the entry is complete before it can be found. */
+    while (!atomic_compare_exchange_weak_explicit(bucket, &entry->next, id, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+    return id;
+}
+
+static uint32_t lookup(_Atomic(void *) *slot, const struct object *object)
+{
+    struct module_index *index = table_get(slot, sizeof(*index));
+    if (index == NULL)
+        return 0;
+    uint32_t id = atomic_load_explicit(bucket_of(index, object), memory_order_acquire);
+    while (id != 0) {
+        const struct module_entry *entry = &index->entries[id];
+        if (entry->start == object->start && entry->end == object->end &&
+            entry->bias == object->bias &&
+            entry->identity.hash == identity_hash(&entry->identity, object))
+            return id;
+        id = entry->next;
+    }
+    return add(index, object);
+}
+
+const struct module *modules_find(_Atomic(void *) *index, struct modules_seen *seen,
+                                  uintptr_t address)
+{
+    uint32_t kept = seen->count < MODULES_SEEN ? seen->count : MODULES_SEEN;
+    for (uint32_t i = 0; i < kept; i++) {
+        const struct module *module = &seen->modules[i];
+        if (address - module->object.start < module->object.end - module->object.start)
+            return module;
+    }
+    struct object object;
+    if (!objects_find(address, &object))
+        return NULL;
+    struct module *module = &seen->modules[seen->count++ % MODULES_SEEN];
+    module->object = object;
+    module->id = lookup(index, &object);
+    return module;
+}

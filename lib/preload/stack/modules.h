@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * modules.h - the module id of a loaded object, describing it in the recording at first sight.
+ *
+ * An id stands for one content at one place. An object that was unloaded leaves its id behind; what
+ * is mapped there afterwards is recognised as another by its build-id, read from memory each time a
+ * walk enters the object.
+ */
+#ifndef PRELOAD_STACK_MODULES_H
+#define PRELOAD_STACK_MODULES_H
+
+#include "objects.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define MODULES_SEEN 4
+
+/* Objects met in one walk. While they are on the walked stack they cannot be unloaded. */
+struct modules_seen {
+    uint32_t count; /* ever added; the newest MODULES_SEEN are kept */
+    struct module {
+        uint32_t id; /* 0: could not be described */
+        struct object object;
+    } modules[MODULES_SEEN];
+};
+
+/* The module of an address; NULL when no object is there. Lock-free; `index` is the process's table
+ * of modules. The result is valid until the next call. */
+const struct module *modules_find(_Atomic(void *) *index, struct modules_seen *seen,
+                                  uintptr_t address);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* rule.h - what leads from a frame to its caller: short where that is enough. */
+#ifndef PRELOAD_STACK_RULE_H
+#define PRELOAD_STACK_RULE_H
+
+#include "cfi.h"
+#include "modules.h"
+
+enum rule_kind {
+    RULE_NONE,         /* not a rule */
+    RULE_CFA_FROM_SP,  /* CFA = sp + cfa */
+    RULE_CFA_FROM_FP,  /* CFA = fp + cfa */
+    RULE_CFA_AT_FP,    /* CFA = word at fp + cfa: a frame that realigned its stack */
+    RULE_OUTERMOST,    /* no caller */
+    RULE_COMPLEX,      /* run the tables */
+    RULE_NOT_DESCRIBED /* the tables do not know this code */
+};
+
+enum rule_fp {
+    RULE_FP_SAME,
+    RULE_FP_FROM_CFA, /* saved at CFA + fp */
+    RULE_FP_FROM_FP,  /* saved at the frame's own fp + fp */
+    RULE_FP_LOST,
+};
+
+/* Offsets are in words of 8 bytes. */
+struct rule {
+    uint8_t kind;
+    uint8_t fp_how;
+    int16_t cfa;
+    int16_t fp;
+    int16_t ra; /* return address saved at CFA + ra */
+};
+
+/* The long form: what the tables say. */
+struct rule_source {
+    struct cfi_image image;
+    struct cfi_fde fde;
+    struct cfi_rules rules;
+};
+
+/* Read the tables for a place in a module. False: they do not describe it. */
+bool rule_read_tables(const struct module *module, uintptr_t pc, struct rule_source *ret);
+
+/* The short rule for a place; `module` NULL: in no object. Lock-free, through the cache. */
+struct rule rule_find(_Atomic(void *) *cache, const struct module *module, uintptr_t pc);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "view.h"
+
+#include "arch/arch.h"
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* How far down from its top a thread's stack is looked for, page by page, once a thread. Beyond it
+ * each walk asks for the pages it needs. */
+#define OWN_STACK_REACH (8u << 20)
+
+/* The size of the kernel's signal sets, not of the C library's. */
+#define KERNEL_SIGSET_SIZE 8
+
+/* Written by stack_view_prepare() alone. */
+static uintptr_t page_size = 4096;
+static uintptr_t main_stack_top;
+static uintptr_t main_thread_pointer;
+
+/* Lowest page of the thread's own stack that was seen readable; 0: not looked for yet. It holds for
+ * as long as the thread lives, in a forked child too, where the memory is the same. */
+static _Thread_local uintptr_t own_stack_low;
+
+void stack_view_prepare(void)
+{
+    uintptr_t size = getauxval(AT_PAGESZ);
+    if (size != 0)
+        page_size = size;
+    /* The kernel puts these bytes above the first frame, in the same mapping. */
+    main_stack_top = getauxval(AT_RANDOM);
+    if (syscall(SYS_gettid) == getpid())
+        main_thread_pointer = arch_thread_pointer();
+}
+
+/*
+ * sigprocmask() with an operation that does not exist: the kernel copies the set first (EFAULT),
+ * only then finds that it cannot be obeyed (EINVAL). It changes nothing, and sandboxes, which may
+ * refuse process_vm_readv(), let it pass; if one does not, the answer is no.
+ */
+bool stack_view_readable(uintptr_t address)
+{
+    const int no_operation = -1;
+    uintptr_t aligned = address & ~(uintptr_t)(KERNEL_SIGSET_SIZE - 1);
+    return syscall(SYS_rt_sigprocmask, no_operation, aligned, NULL, KERNEL_SIGSET_SIZE) == -1 &&
+           errno == EINVAL;
+}
+
+static uintptr_t page_of(uintptr_t address)
+{
+    return address & ~(page_size - 1);
+}
+
+bool stack_view_probe(struct stack_view *view, uintptr_t address)
+{
+    uintptr_t first = page_of(address), last = page_of(address + sizeof(uint64_t) - 1);
+    for (uintptr_t page = first; page <= last; page += page_size) {
+        if (page >= view->low && page < view->high)
+            continue;
+        if (!stack_view_readable(page))
+            return false;
+    }
+    if (first > view->high || last + page_size < view->low) {
+        view->low = first;
+        view->high = last + page_size;
+    } else {
+        view->low = first < view->low ? first : view->low;
+        view->high = last + page_size > view->high ? last + page_size : view->high;
+    }
+    return true;
+}
+
+/* The top of the stack that the thread was started with, if `sp` may be on it. */
+static uintptr_t own_stack_top(uintptr_t sp)
+{
+    if (sp < main_stack_top && main_stack_top - sp < OWN_STACK_REACH)
+        return main_stack_top;
+    uintptr_t self = arch_thread_pointer();
+    /* The main thread's control block is not on its stack: what lies below it is no stack. */
+    return self != main_thread_pointer ? self : 0;
+}
+
+void stack_view_init(struct stack_view *view, uintptr_t sp)
+{
+    uintptr_t top = own_stack_top(sp), bottom = page_of(sp);
+    *view = (struct stack_view){.low = bottom, .high = bottom + page_size};
+    if (sp >= top || top - sp > OWN_STACK_REACH)
+        return;
+    uintptr_t low = own_stack_low != 0 && own_stack_low <= top ? own_stack_low : page_of(top);
+    while (low > bottom && stack_view_readable(low - page_size))
+        low -= page_size;
+    own_stack_low = low;
+    if (low <= bottom) {
+        view->own_low = sp;
+        view->own_high = top;
+    }
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * view.h - reading a stack without ever faulting.
+ *
+ * A word is read only where memory is known to be readable: on the thread's own stack, from the
+ * lowest page seen in use up to its top, which stays mapped as long as the thread lives; or on a
+ * page that the kernel found readable during this very walk (alternate signal stacks, coroutines,
+ * whatever a bogus register points to).
+ */
+#ifndef PRELOAD_STACK_VIEW_H
+#define PRELOAD_STACK_VIEW_H
+
+#include "compiler.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct stack_view {
+    uintptr_t own_low, own_high; /* the thread's own stack; empty when walking elsewhere */
+    uintptr_t low, high;         /* pages found readable by asking */
+};
+
+/* Learn where the main thread's stack ends. Called once, before any other thread exists. */
+void stack_view_prepare(void);
+
+/* A view for a walk that starts at `sp`, a stack pointer of the calling thread in use. */
+void stack_view_init(struct stack_view *view, uintptr_t sp);
+
+/* Ask the kernel for the word's pages; widens [low, high) by them. */
+bool stack_view_probe(struct stack_view *view, uintptr_t address);
+
+/* Whether one byte can be read, by asking the kernel. */
+bool stack_view_readable(uintptr_t address);
+
+/* Registers that make no sense must not be reported as an error of the program: what is read may
+ * be anything. */
+__attribute__((no_sanitize("address"), no_sanitize("thread"))) static inline uint64_t
+stack_view_load(uintptr_t address)
+{
+    uint64_t value;
+    __builtin_memcpy(&value, (const void *)address, sizeof(value));
+    return value;
+}
+
+static inline bool stack_view_read(struct stack_view *view, uintptr_t address, uint64_t *ret)
+{
+    bool own = address >= view->own_low && address + sizeof(*ret) <= view->own_high;
+    bool found = address >= view->low && address + sizeof(*ret) <= view->high;
+    if (unlikely(address > UINTPTR_MAX - sizeof(*ret)))
+        return false;
+    if (unlikely(!own && !found) && !stack_view_probe(view, address))
+        return false;
+    *ret = stack_view_load(address);
+    return true;
+}
+
+#endif
