@@ -3,6 +3,8 @@
 #ifndef TOOLS_VIEW_SUMMARY_H
 #define TOOLS_VIEW_SUMMARY_H
 
+#include "emit.h"
+
 #include <malloctap/reader.h>
 
 #include <stdio.h>
@@ -12,5 +14,9 @@
  * set when nothing could be read; a damaged part is noted in the text and is no failure.
  */
 int view_summary(struct malloctap_recording *recording, FILE *out, struct malloctap_error *error);
+
+/* The same in any format. */
+int view_summary_print(struct malloctap_recording *recording, enum emit_format format, FILE *out,
+                       struct malloctap_error *error);
 
 #endif

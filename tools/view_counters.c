@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "view_counters.h"
+
+#include <string.h>
+
+uint64_t view_failed(const struct malloctap_counters *counters)
+{
+    uint64_t failed = 0;
+    for (int op = 0; op < MALLOCTAP_OPS_ALLOC; op++)
+        failed += counters->failed[op];
+    return failed;
+}
+
+uint64_t view_bytes(const struct malloctap_counters *counters)
+{
+    uint64_t bytes = 0;
+    for (int op = 0; op < MALLOCTAP_OPS_ALLOC; op++)
+        bytes += counters->bytes[op];
+    return bytes;
+}
+
+uint64_t view_calls(const struct malloctap_counters *counters)
+{
+    uint64_t calls = 0;
+    for (int op = 0; op < MALLOCTAP_OPS; op++)
+        calls += malloctap_counters_calls(counters, (enum malloctap_op)op);
+    return calls;
+}
+
+void view_counters_add(json_object *object, const struct malloctap_counters *counters)
+{
+#define X(name, value) json_object_object_add(object, #name, emit_json_count(value));
+    VIEW_COUNTERS(X)
+#undef X
+}
+
+/* ---- losses -----------------------------------------------------------------------------------
+ */
+
+/* What each loss means to the reader; the name is the counter's. */
+#define LOSS_PHRASES(X)                                                                            \
+    X(losses, records_overwritten, "records overwritten by newer ones")                            \
+    X(losses, records_no_space, "records that found no space")                                     \
+    X(losses, stacks_no_space, "stacks that found no space")                                       \
+    X(losses, modules_no_space, "loaded objects not described")                                    \
+    X(losses, threads_no_space, "threads without counters of their own")                           \
+    X(losses, extents_failed, "failed attempts to grow the file")                                  \
+    X(losses, calls_before_start, "calls served before the tap was ready, not counted")            \
+    X(losses, unwinder_missing, "samples without a stack, for want of a stack walker")             \
+    X(counters, samples_lost, "samples not recorded")                                              \
+    X(counters, stacks_truncated, "stacks cut short")                                              \
+    X(counters, lives_lost, "sampled blocks whose end went unseen")                                \
+    X(counters, uncounted, "calls made while the tap was at work, not counted")
+
+enum loss {
+#define X(from, name, phrase) LOSS_##name,
+    LOSS_PHRASES(X)
+#undef X
+        LOSSES,
+};
+
+/* A loss that the format gains must get a phrase here, or it would be lost in silence. */
+#define X(name) static_assert(LOSS_##name < LOSSES, #name);
+MALLOCTAP_LOSSES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    const char *phrase;
+} loss_texts[LOSSES] = {
+#define X(from, name, phrase) {#name, phrase},
+    LOSS_PHRASES(X)
+#undef X
+};
+
+static void read_losses(const struct malloctap_recording *recording, uint64_t ret[LOSSES])
+{
+    const struct malloctap_losses *losses = &malloctap_recording_header(recording)->lost;
+    struct malloctap_counters totals, *counters = &totals;
+    malloctap_recording_totals(recording, counters);
+#define X(from, name, phrase) ret[LOSS_##name] = from->name;
+    LOSS_PHRASES(X)
+#undef X
+}
+
+void view_lost_text(const struct malloctap_recording *recording, FILE *out)
+{
+    uint64_t losses[LOSSES];
+    const char *separator = "";
+    read_losses(recording, losses);
+    for (int i = 0; i < LOSSES; i++) {
+        if (!losses[i])
+            continue;
+        fprintf(out, "%s%s %s", separator, emit_count((double)losses[i]).text,
+                loss_texts[i].phrase);
+        separator = "; ";
+    }
+    if (!*separator)
+        fputs("nothing", out);
+}
+
+json_object *view_lost_json(const struct malloctap_recording *recording)
+{
+    uint64_t losses[LOSSES];
+    json_object *object = json_object_new_object();
+    read_losses(recording, losses);
+    for (int i = 0; i < LOSSES; i++)
+        json_object_object_add(object, loss_texts[i].name, emit_json_count(losses[i]));
+    return object;
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+const char *view_mode_name(uint32_t mode)
+{
+    switch (mode) {
+    case MALLOCTAP_MODE_COUNT:
+        return "count";
+    case MALLOCTAP_MODE_SAMPLE:
+        return "sample";
+    case MALLOCTAP_MODE_LOG:
+        return "log";
+    default:
+        return "unknown";
+    }
+}
+
+const char *view_state_name(const struct malloctap_recording *recording)
+{
+    if (malloctap_recording_header(recording)->state == MALLOCTAP_STATE_FINISHED)
+        return "finished";
+    return malloctap_recording_orphaned(recording) ? "killed" : "running";
+}
+
+const char *view_basename(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* view_counters.h - exact counters and losses: what several views say in the same words. */
+#ifndef TOOLS_VIEW_COUNTERS_H
+#define TOOLS_VIEW_COUNTERS_H
+
+#include "emit.h"
+
+#include <malloctap/reader.h>
+
+/* The counters that threads and totals have as columns, in this order. */
+#define VIEW_COUNTERS(X)                                                                           \
+    X(malloc, malloctap_counters_calls(counters, MALLOCTAP_OP_MALLOC))                             \
+    X(calloc, malloctap_counters_calls(counters, MALLOCTAP_OP_CALLOC))                             \
+    X(realloc, malloctap_counters_calls(counters, MALLOCTAP_OP_REALLOC))                           \
+    X(aligned, malloctap_counters_calls(counters, MALLOCTAP_OP_ALIGNED))                           \
+    X(free, malloctap_counters_calls(counters, MALLOCTAP_OP_FREE))                                 \
+    X(failed, view_failed(counters))                                                               \
+    X(bytes_requested, view_bytes(counters))
+
+uint64_t view_failed(const struct malloctap_counters *counters); /* calls of any operation */
+uint64_t view_bytes(const struct malloctap_counters *counters);  /* requested and obtained */
+uint64_t view_calls(const struct malloctap_counters *counters);  /* of every operation */
+
+/* Add VIEW_COUNTERS to a JSON object. */
+void view_counters_add(json_object *object, const struct malloctap_counters *counters);
+
+/* Print "nothing", or what was lost and how often, separated by semicolons. */
+void view_lost_text(const struct malloctap_recording *recording, FILE *out);
+json_object *view_lost_json(const struct malloctap_recording *recording);
+
+const char *view_mode_name(uint32_t mode);
+
+/* "finished", "running" or "killed": how the recording ended, if it did. */
+const char *view_state_name(const struct malloctap_recording *recording);
+
+/* Part of a path after its last slash. */
+const char *view_basename(const char *path);
+
+#endif

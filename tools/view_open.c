@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#include "view_open.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+
+struct malloctap_recording *view_open(const struct command_usage *usage, int argc, char **argv)
+{
+    struct malloctap_recording *recording;
+    struct malloctap_error error;
+    if (argc - optind != 1) {
+        bad_input("%s needs one recording (%s); `malloctap %s --help` says more", usage->command,
+                  usage->synopsis, usage->command);
+        return NULL;
+    }
+    if (malloctap_recording_open(argv[optind], &recording, &error) == 0)
+        return recording;
+    bad_input("%s", error.text);
+    return NULL;
+}
+
+bool view_has_thread(const struct malloctap_recording *recording, uint32_t tid)
+{
+    struct malloctap_thread_slot slot;
+    for (uint64_t position = 0; malloctap_recording_next_thread(recording, &position, &slot);)
+        if (slot.tid == tid)
+            return true;
+    return false;
+}
+
+void view_warn_damage(const struct aggregate *aggregate)
+{
+    if (aggregate->damaged)
+        say("%" PRIu64 " damaged part%s left out: %s", aggregate->damaged,
+            aggregate->damaged == 1 ? "" : "s", aggregate->first_damage.text);
+}

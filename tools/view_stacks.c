@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "view_stacks.h"
+
+#include "view_counters.h"
+
+/* ---- what is ranked ---------------------------------------------------------------------------
+ */
+
+static int explain(struct malloctap_error *error, const struct malloctap_recording *recording,
+                   const char *what)
+{
+    snprintf(error->text, sizeof error->text, "%.300s: %s", malloctap_recording_path(recording),
+             what);
+    return -1;
+}
+
+static int check(const struct view_stacks *view, struct malloctap_error *error)
+{
+    const struct aggregate *aggregate = &view->aggregate;
+    const struct malloctap_recording *recording = view->recording;
+    enum ranking_by by = view->query.ranking.by;
+    if (!aggregate->all.samples && aggregate->damaged) {
+        *error = aggregate->first_damage;
+        return -1;
+    }
+    if (!aggregate->all.samples &&
+        malloctap_recording_header(recording)->mode == MALLOCTAP_MODE_COUNT)
+        return explain(error, recording,
+                       "calls were counted without stacks (mode count); record with -m sample");
+    if ((by == RANKING_BY_TIME || by == RANKING_BY_WAIT) && !aggregate->probed)
+        return explain(error, recording,
+                       "no call was timed in this recording; rank it --by calls, bytes or live");
+    return 0;
+}
+
+int view_stacks_create(const struct malloctap_recording *recording, struct view_stacks_query query,
+                       struct view_stacks *ret, struct malloctap_error *error)
+{
+    *ret = (struct view_stacks){.recording = recording, .query = query};
+    if (aggregate_read(recording, query.calls, &ret->aggregate, error) < 0)
+        return -1;
+    if (check(ret, error) < 0) {
+        aggregate_deinit(&ret->aggregate);
+        return -1;
+    }
+    ret->exact = aggregate_exact(recording, query.calls);
+    ret->symbols = symbols_create(recording);
+    ranking_create(recording, ret->symbols, &ret->aggregate, query.ranking, &ret->ranking);
+    return 0;
+}
+
+void view_stacks_destroy(struct view_stacks *view)
+{
+    ranking_deinit(&view->ranking);
+    symbols_destroy(view->symbols);
+    aggregate_deinit(&view->aggregate);
+}
+
+double view_stacks_total(const struct view_stacks *view, bool *exact)
+{
+    enum ranking_by by = view->query.ranking.by;
+    *exact = by == RANKING_BY_CALLS || by == RANKING_BY_BYTES;
+    if (by == RANKING_BY_CALLS)
+        return (double)view->exact.calls;
+    if (by == RANKING_BY_BYTES)
+        return (double)view->exact.bytes;
+    return ranking_key(&view->aggregate.all, by).value;
+}
+
+double view_stacks_share(const struct view_stacks *view, const struct ranking_row *row)
+{
+    bool exact;
+    double whole = view_stacks_total(view, &exact);
+    return whole > 0 ? ranking_key(&row->sums, view->query.ranking.by).value / whole : NAN;
+}
+
+size_t view_stacks_shown(const struct view_stacks *view)
+{
+    size_t max = view->query.rows_max, count = view->ranking.count;
+    return max && max < count ? max : count;
+}
+
+const struct ranking_row *view_stacks_row(const struct view_stacks *view, size_t i)
+{
+    return &view->ranking.rows[view->query.reverse ? view_stacks_shown(view) - 1 - i : i];
+}
+
+void view_stacks_print(const struct view_stacks *view, enum emit_format format, FILE *out)
+{
+    switch (format) {
+    case EMIT_TEXT:
+        view_stacks_print_text(view, out);
+        break;
+    case EMIT_JSON:
+        view_stacks_print_json(view, out);
+        break;
+    case EMIT_CSV:
+        view_stacks_print_csv(view, out);
+        break;
+    }
+}

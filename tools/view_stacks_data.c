@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* view_stacks_data.c - the ranking for programs: JSON and CSV, the same rows. */
+#include "view_counters.h"
+#include "view_stacks.h"
+
+#include "analyze_memory.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Estimates of a row: name, whether they exist only where calls were timed. */
+#define ESTIMATES(X)                                                                               \
+    X(calls, false)                                                                                \
+    X(bytes, false)                                                                                \
+    X(live_bytes, false)                                                                           \
+    X(live_blocks, false)                                                                          \
+    X(time_ns, true)                                                                               \
+    X(wait_ns, true)
+
+/* ---- JSON -------------------------------------------------------------------------------------
+ */
+
+static json_object *frame_json(const struct symbol_frame *frame)
+{
+    json_object *object = json_object_new_object();
+    json_object_object_add(object, "function", emit_json_text(frame->function));
+    json_object_object_add(object, "file", emit_json_text(frame->file));
+    json_object_object_add(object, "line", frame->line ? emit_json_count(frame->line) : NULL);
+    json_object_object_add(object, "module", emit_json_text(frame->module));
+    json_object_object_add(object, "offset", emit_json_count(frame->offset));
+    json_object_object_add(object, "inlined", json_object_new_boolean(frame->inlined));
+    return object;
+}
+
+static json_object *row_json(const struct view_stacks *view, const struct ranking_row *row)
+{
+    json_object *object = json_object_new_object(), *frames = json_object_new_array();
+    bool timed = view->aggregate.probed;
+#define X(name, needs_time)                                                                        \
+    json_object_object_add(object, #name,                                                          \
+                           emit_json_number(needs_time && !timed ? NAN : row->sums.name.value));   \
+    json_object_object_add(                                                                        \
+        object, #name "_stderr",                                                                   \
+        emit_json_number(needs_time && !timed ? NAN : estimate_stderr(row->sums.name)));
+    ESTIMATES(X)
+#undef X
+    json_object_object_add(object, "samples", emit_json_count(row->sums.samples));
+    json_object_object_add(object, "share", emit_json_number(view_stacks_share(view, row)));
+    json_object_object_add(object, "merged", emit_json_count(row->merged));
+    json_object_object_add(object, "truncated", json_object_new_boolean(row->truncated));
+    json_object_object_add(object, "frames_hidden", emit_json_count(row->frames_hidden));
+    for (size_t i = 0; i < row->frame_count; i++)
+        json_object_array_add(frames, frame_json(row->frames[i]));
+    json_object_object_add(object, "frames", frames);
+    return object;
+}
+
+json_object *view_stacks_rows_json(const struct view_stacks *view)
+{
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < view_stacks_shown(view); i++)
+        json_object_array_add(rows, row_json(view, view_stacks_row(view, i)));
+    return rows;
+}
+
+json_object *view_stacks_notes_json(const struct view_stacks *view)
+{
+    json_object *array = json_object_new_array();
+    const char *const *notes;
+    size_t count = symbols_notes(view->symbols, &notes);
+    for (size_t i = 0; i < count; i++)
+        json_object_array_add(array, emit_json_text(notes[i]));
+    return array;
+}
+
+void view_stacks_print_json(const struct view_stacks *view, FILE *out)
+{
+    const struct malloctap_header *header = malloctap_recording_header(view->recording);
+    json_object *object = json_object_new_object();
+    uint32_t tid = view->query.calls.tid;
+    bool exact;
+    double total = view_stacks_total(view, &exact);
+    json_object_object_add(object, "by", emit_json_text(ranking_by_name(view->query.ranking.by)));
+    json_object_object_add(object, "total", emit_json_number(total));
+    json_object_object_add(object, "total_exact", json_object_new_boolean(exact));
+    json_object_object_add(object, "op", emit_json_text(view->query.op));
+    json_object_object_add(object, "thread", tid ? emit_json_count(tid) : NULL);
+    json_object_object_add(object, "mode", emit_json_text(view_mode_name(header->mode)));
+    json_object_object_add(object, "calls", emit_json_count(view->exact.calls));
+    json_object_object_add(object, "bytes", emit_json_count(view->exact.bytes));
+    json_object_object_add(object, "samples", emit_json_count(view->aggregate.all.samples));
+    json_object_object_add(object, "lost", view_lost_json(view->recording));
+    json_object_object_add(object, "damaged_chunks", emit_json_count(view->aggregate.damaged));
+    json_object_object_add(object, "rows", emit_json_count(view->ranking.count));
+    json_object_object_add(object, "stacks", view_stacks_rows_json(view));
+    json_object_object_add(object, "notes", view_stacks_notes_json(view));
+    emit_json_print(object, out);
+}
+
+/* ---- CSV --------------------------------------------------------------------------------------
+ */
+
+/* "inner;outer": functions, or module+offset where they are unknown. To be freed. */
+static char *frames_text(const struct ranking_row *row)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return memory_copy_text("");
+    for (size_t i = 0; i < row->frame_count; i++) {
+        const struct symbol_frame *frame = row->frames[i];
+        fputs(i ? ";" : "", out);
+        if (frame->function)
+            fputs(frame->function, out);
+        else
+            fprintf(out, "%s%s0x%" PRIx64, frame->module ? view_basename(frame->module) : "",
+                    frame->module ? "+" : "", frame->offset);
+    }
+    fclose(out);
+    return text;
+}
+
+void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
+{
+    struct emit_csv csv = {out, false};
+    bool timed = view->aggregate.probed;
+#define X(name, needs_time)                                                                        \
+    emit_csv_text(&csv, #name);                                                                    \
+    emit_csv_text(&csv, #name "_stderr");
+    ESTIMATES(X)
+#undef X
+    emit_csv_text(&csv, "samples");
+    emit_csv_text(&csv, "share");
+    emit_csv_text(&csv, "frames");
+    emit_csv_end(&csv);
+    for (size_t i = 0; i < view_stacks_shown(view); i++) {
+        const struct ranking_row *row = view_stacks_row(view, i);
+        char *frames = frames_text(row);
+#define X(name, needs_time)                                                                        \
+    emit_csv_number(&csv, needs_time && !timed ? NAN : row->sums.name.value);                      \
+    emit_csv_number(&csv, needs_time && !timed ? NAN : estimate_stderr(row->sums.name));
+        ESTIMATES(X)
+#undef X
+        emit_csv_count(&csv, row->sums.samples);
+        emit_csv_number(&csv, view_stacks_share(view, row));
+        emit_csv_text(&csv, frames);
+        emit_csv_end(&csv);
+        free(frames);
+    }
+}

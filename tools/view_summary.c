@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "view_summary.h"
+
+#include "view_counters.h"
+#include "view_summary_facts.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- heading ----------------------------------------------------------------------------------
+ */
+
+static void print_program(const struct summary *summary, struct emit_style style, FILE *out)
+{
+    const struct malloctap_header *header = summary->header;
+    fputs(style.bold, out);
+    emit_put(out, view_basename(header->executable));
+    fprintf(out, "%s (pid %" PRIu32 ") under ", style.plain, header->pid);
+    emit_put(out, header->backend[0] ? header->backend : "an unknown backend");
+    if (header->backend_object[0] && strcmp(header->backend_object, header->backend)) {
+        fputs(": ", out);
+        emit_put(out, header->backend_object);
+    }
+    fprintf(out, ", mode %s\n  ", view_mode_name(header->mode));
+    emit_put(out, header->command_line);
+    fputs("\n\n", out);
+}
+
+static const char *state_text(const struct malloctap_recording *recording)
+{
+    const char *state = view_state_name(recording);
+    if (!strcmp(state, "running"))
+        return "; still running";
+    return strcmp(state, "killed") ? ""
+                                   : "; the process ended without saying so (killed, or _exit)";
+}
+
+static void print_calls(const struct summary *summary, FILE *out)
+{
+    const struct malloctap_counters *counters = &summary->threads.totals;
+    fprintf(out, "  calls        %s", emit_count((double)view_calls(counters)).text);
+    if (!isnan(summary->calls_per_second))
+        fprintf(out, " (%s a second)", emit_count(summary->calls_per_second).text);
+    const char *separator = ": ";
+    for (enum malloctap_op op = 0; op < MALLOCTAP_OPS; op++) {
+        static const char *const names[] = {
+#define X(NAME, name) #name,
+            MALLOCTAP_ALLOC_OPS(X)
+#undef X
+                "free"};
+        uint64_t calls = malloctap_counters_calls(counters, op);
+        if (!calls)
+            continue;
+        fprintf(out, "%s%s %s", separator, names[op], emit_count((double)calls).text);
+        separator = ", ";
+    }
+    if (view_failed(counters))
+        fprintf(out, "; %s failed", emit_count((double)view_failed(counters)).text);
+    fputc('\n', out);
+}
+
+static void print_share(const char *label, struct estimate share, FILE *out)
+{
+    fprintf(out, "%s%s", label, emit_percent(share.value).text);
+    if (share.variance > 0)
+        fprintf(out, " ± %s", emit_percent(estimate_stderr(share)).text);
+}
+
+static void print_figures(const struct summary *summary, FILE *out)
+{
+    const struct malloctap_header *header = summary->header;
+    size_t alive = 0;
+    for (size_t i = 0; i < summary->threads.count; i++)
+        alive += summary->threads.rows[i].slot.state == MALLOCTAP_THREAD_LIVE;
+    size_t threads = summary->threads.count + summary->threads.exited;
+
+    fprintf(out, "  duration     %s%s\n", emit_duration((double)summary->duration_ns).text,
+            state_text(summary->recording));
+    print_calls(summary, out);
+    fprintf(out, "  requested    %s bytes",
+            emit_size((double)view_bytes(&summary->threads.totals)).text);
+    if (header->peak_rss_bytes)
+        fprintf(out, "; peak memory of the process %s",
+                emit_size((double)header->peak_rss_bytes).text);
+    fprintf(out, "\n  threads      %s, %s at the end\n", emit_count((double)threads).text,
+            emit_count((double)alive).text);
+    if (isnan(summary->allocator_share.value)) {
+        fputs("  thread time  not measured in this recording\n", out);
+    } else {
+        print_share("  thread time  ", summary->allocator_share, out);
+        print_share(" in the allocator, ", summary->wait_share, out);
+        fputs(" waiting\n", out);
+    }
+    fputs("  lost         ", out);
+    view_lost_text(summary->recording, out);
+    fputc('\n', out);
+    if (summary->threads.aggregate.damaged) {
+        fprintf(out, "  damaged      %" PRIu64 " left out: ", summary->threads.aggregate.damaged);
+        emit_put(out, summary->threads.aggregate.first_damage.text);
+        fputc('\n', out);
+    }
+}
+
+/* ---- sizes and locks --------------------------------------------------------------------------
+ */
+
+/* Bands of whole size classes: the first class and the label of each. */
+static const struct {
+    int first;
+    const char *label;
+} bands[] = {
+    {0, "below 16"},   {5, "16 to 63"},    {7, "64 to 255"},  {9, "256 to 1K"},  {11, "1K to 4K"},
+    {13, "4K to 16K"}, {15, "16K to 64K"}, {17, "64K to 1M"}, {21, "1M and up"},
+};
+enum { BANDS = sizeof bands / sizeof *bands, BAR_WIDTH = 40 };
+
+static void print_sizes(const struct summary *summary, FILE *out)
+{
+    double calls[BANDS] = {0}, all = 0;
+    for (int band = 0; band < BANDS; band++) {
+        int end = band + 1 < BANDS ? bands[band + 1].first : MALLOCTAP_SIZE_CLASSES;
+        for (int class = bands[band].first; class < end; class ++)
+            for (int op = 0; op < MALLOCTAP_OPS_ALLOC; op++)
+                calls[band] += (double)summary->threads.totals.calls[op][class];
+        all += calls[band];
+    }
+    if (all == 0)
+        return;
+    fputs("\nSizes requested:\n", out);
+    for (int band = 0; band < BANDS; band++) {
+        int length = (int)lround(BAR_WIDTH * calls[band] / all);
+        if (!calls[band])
+            continue;
+        fprintf(out, "  %-10s  %7s  ", bands[band].label, emit_percent(calls[band] / all).text);
+        for (int i = 0; i < length; i++)
+            fputc('#', out);
+        fputc('\n', out);
+    }
+}
+
+static void print_locks(const struct summary *summary, FILE *out)
+{
+    static const struct emit_column columns[] = {
+        {"lock", .left = true},
+        {"acquired"},
+        {"contended"},
+        {"waited"},
+        {"longest"},
+        {"holds"},
+        {"in use"},
+    };
+    if (!summary->has_locks)
+        return;
+    struct emit_table *table = emit_table_create(columns, sizeof columns / sizeof *columns);
+    for (int i = 0; i < SUMMARY_LOCKS; i++) {
+        const struct summary_lock *lock = &summary->locks[i];
+        emit_table_cell(table, lock->name);
+        emit_table_cell(table, emit_count((double)lock->acquisitions).text);
+        emit_table_cell(table, emit_count((double)lock->contended).text);
+        emit_table_cell(table, emit_duration((double)lock->wait_ns).text);
+        emit_table_cell(table, emit_duration((double)lock->wait_max_ns).text);
+        emit_table_cell(table, emit_size((double)lock->held_bytes).text);
+        emit_table_cell(table, emit_size((double)lock->in_use_bytes).text);
+    }
+    fputs("\nLocks of the allocator, exact:\n", out);
+    emit_table_print(table, out);
+    emit_table_destroy(table);
+}
+
+/* ---- hottest paths and what next ---------------------------------------------------------------
+ */
+
+static void print_hottest(const struct summary *summary, FILE *out)
+{
+    fputc('\n', out);
+    if (!summary->has_hottest) {
+        emit_put(out, summary->no_hottest.text);
+        fputc('\n', out);
+        return;
+    }
+    const struct view_stacks *hottest = &summary->hottest;
+    if (!hottest->ranking.count) {
+        fputs("No call was sampled: too few, or too small.\n", out);
+        return;
+    }
+    fprintf(out, "Hottest call paths, of %s that obtain memory:\n",
+            emit_count((double)hottest->exact.calls).text);
+    view_stacks_rows_text(hottest, out);
+    view_stacks_notes_text(hottest, out);
+}
+
+/* A path as a shell needs it: in quotes unless it is plain. */
+static void print_quoted(const char *path, FILE *out)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_./+-,:@%=";
+    bool quote = !*path || path[strspn(path, plain)];
+    char *printable = emit_printable(path);
+    fputs(quote ? "'" : "", out);
+    for (const char *at = printable; *at; at++)
+        if (*at == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*at, out);
+    fputs(quote ? "'" : "", out);
+    free(printable);
+}
+
+static void print_next(const struct summary *summary, FILE *out)
+{
+    static const char *const next[] = {"stacks", "stacks --by bytes", "threads"};
+    const char *path = malloctap_recording_path(summary->recording);
+    fputs("\nRecording: ", out);
+    emit_put(out, path);
+    fputs("\nNext:\n", out);
+    for (size_t i = 0; i < sizeof next / sizeof *next; i++) {
+        fprintf(out, "  malloctap %s ", next[i]);
+        print_quoted(path, out);
+        fputc('\n', out);
+    }
+    fputs("  malloctap compare -- ", out);
+    emit_put(out, summary->header->command_line);
+    fputc('\n', out);
+}
+
+static void print_text(const struct summary *summary, FILE *out)
+{
+    print_program(summary, emit_style(out), out);
+    print_figures(summary, out);
+    print_sizes(summary, out);
+    print_locks(summary, out);
+    print_hottest(summary, out);
+    print_next(summary, out);
+}
+
+int view_summary_print(struct malloctap_recording *recording, enum emit_format format, FILE *out,
+                       struct malloctap_error *error)
+{
+    struct summary summary;
+    if (summary_create(recording, &summary, error) < 0)
+        return -1;
+    switch (format) {
+    case EMIT_TEXT:
+        print_text(&summary, out);
+        break;
+    case EMIT_JSON:
+        summary_print_json(&summary, out);
+        break;
+    case EMIT_CSV:
+        summary_print_csv(&summary, out);
+        break;
+    }
+    summary_destroy(&summary);
+    return 0;
+}
+
+int view_summary(struct malloctap_recording *recording, FILE *out, struct malloctap_error *error)
+{
+    return view_summary_print(recording, EMIT_TEXT, out, error);
+}

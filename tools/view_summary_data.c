@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* view_summary_data.c - the summary for programs. */
+#include "view_counters.h"
+#include "view_summary_facts.h"
+
+#include <math.h>
+
+static json_object *totals_json(const struct summary *summary)
+{
+    json_object *object = json_object_new_object();
+    json_object_object_add(object, "calls", emit_json_count(view_calls(&summary->threads.totals)));
+    view_counters_add(object, &summary->threads.totals);
+    json_object_object_add(object, "samples", emit_json_count(summary->threads.totals.samples));
+    return object;
+}
+
+/* A row per size class that was asked for: its bounds, and the calls of each operation. */
+static json_object *sizes_json(const struct summary *summary)
+{
+    const struct malloctap_counters *totals = &summary->threads.totals;
+    json_object *array = json_object_new_array();
+    for (int class = 0; class < MALLOCTAP_SIZE_CLASSES; class ++) {
+        uint64_t calls = 0;
+        for (int op = 0; op < MALLOCTAP_OPS_ALLOC; op++)
+            calls += totals->calls[op][class];
+        if (!calls)
+            continue;
+        json_object *row = json_object_new_object();
+        uint64_t from = class ? UINT64_C(1) << (class - 1) : 0;
+        json_object_object_add(row, "from", emit_json_count(from));
+        json_object_object_add(row, "to", emit_json_count(class ? from + (from - 1) : 0));
+#define X(NAME, name)                                                                              \
+    json_object_object_add(row, #name, emit_json_count(totals->calls[MALLOCTAP_OP_##NAME][class]));
+        MALLOCTAP_ALLOC_OPS(X)
+#undef X
+        json_object_array_add(array, row);
+    }
+    return array;
+}
+
+static json_object *locks_json(const struct summary *summary)
+{
+    json_object *array = json_object_new_array();
+    for (int i = 0; summary->has_locks && i < SUMMARY_LOCKS; i++) {
+        const struct summary_lock *lock = &summary->locks[i];
+        json_object *row = json_object_new_object();
+        json_object_object_add(row, "kind", emit_json_text(lock->name));
+        json_object_object_add(row, "acquisitions", emit_json_count(lock->acquisitions));
+        json_object_object_add(row, "contended", emit_json_count(lock->contended));
+        json_object_object_add(row, "wait_ns", emit_json_count(lock->wait_ns));
+        json_object_object_add(row, "wait_max_ns", emit_json_count(lock->wait_max_ns));
+        json_object_object_add(row, "held_bytes", emit_json_count(lock->held_bytes));
+        json_object_object_add(row, "in_use_bytes", emit_json_count(lock->in_use_bytes));
+        json_object_array_add(array, row);
+    }
+    return array;
+}
+
+/* Shares are small: three decimals would cut them. */
+static json_object *share_json(double share)
+{
+    return isnan(share) ? NULL : json_object_new_double(share);
+}
+
+static json_object *summary_json(const struct summary *summary)
+{
+    const struct malloctap_header *header = summary->header;
+    json_object *object = json_object_new_object();
+    uint64_t rss = header->peak_rss_bytes;
+#define ADD(name, value) json_object_object_add(object, name, value)
+    ADD("program", emit_json_text(view_basename(header->executable)));
+    ADD("executable", emit_json_text(header->executable));
+    ADD("command_line", emit_json_text(header->command_line));
+    ADD("pid", emit_json_count(header->pid));
+    ADD("parent_pid", emit_json_count(header->parent_pid));
+    ADD("backend", emit_json_text(header->backend));
+    ADD("backend_object", emit_json_text(header->backend_object));
+    ADD("mode", emit_json_text(view_mode_name(header->mode)));
+    ADD("options", emit_json_text(header->options));
+    ADD("state", emit_json_text(view_state_name(summary->recording)));
+    ADD("recording", emit_json_text(malloctap_recording_path(summary->recording)));
+    ADD("start_realtime_ns", emit_json_count(header->start_realtime_ns));
+    ADD("duration_ns", emit_json_count(summary->duration_ns));
+    ADD("calls_per_second", emit_json_number(summary->calls_per_second));
+    ADD("threads", emit_json_count(summary->threads.count + summary->threads.exited));
+    ADD("totals", totals_json(summary));
+    ADD("lost", view_lost_json(summary->recording));
+    ADD("peak_rss_bytes", rss ? emit_json_count(rss) : NULL);
+    ADD("allocator_share", share_json(summary->allocator_share.value));
+    ADD("allocator_share_stderr", share_json(estimate_stderr(summary->allocator_share)));
+    ADD("wait_share", share_json(summary->wait_share.value));
+    ADD("wait_share_stderr", share_json(estimate_stderr(summary->wait_share)));
+    ADD("damaged_chunks", emit_json_count(summary->threads.aggregate.damaged));
+    ADD("sizes", sizes_json(summary));
+    ADD("locks", locks_json(summary));
+    ADD("hottest", summary->has_hottest ? view_stacks_rows_json(&summary->hottest) : NULL);
+    ADD("notes",
+        summary->has_hottest ? view_stacks_notes_json(&summary->hottest) : json_object_new_array());
+#undef ADD
+    return object;
+}
+
+void summary_print_json(const struct summary *summary, FILE *out)
+{
+    emit_json_print(summary_json(summary), out);
+}
+
+/* The same figures as a key and a value a line, with dots for what is inside of something; lists
+ * have no place in it. */
+static void csv_rows(struct emit_csv *csv, const char *prefix, json_object *object)
+{
+    json_object_object_foreach(object, key, value)
+    {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
+        if (json_object_is_type(value, json_type_object)) {
+            csv_rows(csv, name, value);
+        } else if (!json_object_is_type(value, json_type_array)) {
+            emit_csv_text(csv, name);
+            emit_csv_text(csv, value ? json_object_get_string(value) : NULL);
+            emit_csv_end(csv);
+        }
+    }
+}
+
+void summary_print_csv(const struct summary *summary, FILE *out)
+{
+    struct emit_csv csv = {out, false};
+    json_object *object = summary_json(summary);
+    emit_csv_text(&csv, "name");
+    emit_csv_text(&csv, "value");
+    emit_csv_end(&csv);
+    csv_rows(&csv, "", object);
+    json_object_put(object);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* view_summary_facts.h - what a summary says, before it is text or JSON. */
+#ifndef TOOLS_VIEW_SUMMARY_FACTS_H
+#define TOOLS_VIEW_SUMMARY_FACTS_H
+
+#include "view_stacks.h"
+#include "view_threads.h"
+
+/* Locks of one kind, all lists together. */
+struct summary_lock {
+    const char *name;
+    uint64_t acquisitions;
+    uint64_t contended;
+    uint64_t wait_ns;
+    uint64_t wait_max_ns;
+    uint64_t held_bytes;
+    uint64_t in_use_bytes;
+};
+enum { SUMMARY_LOCKS = 3 };
+
+struct summary {
+    struct malloctap_recording *recording;
+    const struct malloctap_header *header;
+    uint64_t duration_ns;
+    double calls_per_second; /* NaN: no duration */
+    struct view_threads threads;
+    struct estimate allocator_share; /* of the threads' time; NaN: not measured */
+    struct estimate wait_share;
+    struct view_stacks hottest; /* of the allocating side, by calls */
+    bool has_hottest;
+    struct malloctap_error no_hottest; /* else why not */
+    struct summary_lock locks[SUMMARY_LOCKS];
+    bool has_locks;
+};
+
+/* Returns 0, or -1 with `error` set. */
+int summary_create(struct malloctap_recording *recording, struct summary *ret,
+                   struct malloctap_error *error);
+void summary_destroy(struct summary *summary);
+
+void summary_print_json(const struct summary *summary, FILE *out);
+void summary_print_csv(const struct summary *summary, FILE *out);
+
+#endif
