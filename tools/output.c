@@ -109,17 +109,21 @@ int output_prepare(struct tap *tap, const char *file, const char *program, bool 
 
 /* ---- after the run -------------------------------------------------------------------------- */
 
-/* Is `name` the recording `stem`.mtap or one of its children's, `stem`.PID.mtap? */
+/* Is `name` the recording `stem`.mtap or one of its children's: `stem`.PID.mtap, or with a further
+ * number where a process executed several programs? */
 static bool belongs(const char *name, const char *first, size_t stem)
 {
     if (strcmp(name, first) == 0)
         return true;
-    if (strncmp(name, first, stem) != 0 || name[stem] != '.')
+    if (strncmp(name, first, stem) != 0)
         return false;
-    const char *digits = name + stem + 1, *end = digits;
-    while (isdigit((unsigned char)*end))
-        end++;
-    return end != digits && strcmp(end, suffix) == 0;
+    const char *rest = name + stem;
+    size_t numbers = 0;
+    while (*rest == '.' && isdigit((unsigned char)rest[1])) {
+        rest += 1 + strspn(rest + 1, "0123456789");
+        numbers++;
+    }
+    return numbers > 0 && strcmp(rest, suffix) == 0;
 }
 
 static void recording_add(struct output_recordings *all, const char *path, uint64_t since_ns)
