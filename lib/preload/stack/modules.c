@@ -175,19 +175,22 @@ static uint32_t lookup(_Atomic(void *) *slot, const struct object *object)
     return add(index, object);
 }
 
-const struct module *modules_find(_Atomic(void *) *index, struct modules_seen *seen,
-                                  uintptr_t address)
+const struct module *modules_find_other(_Atomic(void *) *index, struct modules_seen *seen,
+                                        uintptr_t address)
 {
     uint32_t kept = seen->count < MODULES_SEEN ? seen->count : MODULES_SEEN;
     for (uint32_t i = 0; i < kept; i++) {
         const struct module *module = &seen->modules[i];
-        if (address - module->object.start < module->object.end - module->object.start)
+        if (address - module->object.start < module->object.end - module->object.start) {
+            seen->last = i;
             return module;
+        }
     }
     struct object object;
     if (!objects_find(address, &object))
         return NULL;
-    struct module *module = &seen->modules[seen->count++ % MODULES_SEEN];
+    seen->last = seen->count++ % MODULES_SEEN;
+    struct module *module = &seen->modules[seen->last];
     module->object = object;
     module->id = lookup(index, &object);
     return module;

@@ -19,15 +19,32 @@
 /* Objects met in one walk. While they are on the walked stack they cannot be unloaded. */
 struct modules_seen {
     uint32_t count; /* ever added; the newest MODULES_SEEN are kept */
+    uint32_t last;  /* the one found last */
     struct module {
         uint32_t id; /* 0: could not be described */
         struct object object;
     } modules[MODULES_SEEN];
 };
 
+static inline void modules_seen_init(struct modules_seen *seen)
+{
+    seen->count = seen->last = 0;
+    seen->modules[0].object.start = seen->modules[0].object.end = 0;
+}
+
+/* modules_find() for an address outside of the module found last. */
+const struct module *modules_find_other(_Atomic(void *) *index, struct modules_seen *seen,
+                                        uintptr_t address);
+
 /* The module of an address; NULL when no object is there. Lock-free; `index` is the process's table
  * of modules. The result is valid until the next call. */
-const struct module *modules_find(_Atomic(void *) *index, struct modules_seen *seen,
-                                  uintptr_t address);
+static inline const struct module *modules_find(_Atomic(void *) *index, struct modules_seen *seen,
+                                                uintptr_t address)
+{
+    const struct module *last = &seen->modules[seen->last];
+    if (address - last->object.start < last->object.end - last->object.start)
+        return last;
+    return modules_find_other(index, seen, address);
+}
 
 #endif

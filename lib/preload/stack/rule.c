@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "rule.h"
 
-#include "compiler.h"
-#include "rule_cache.h"
-
-#include <malloctap/recording.h>
-
 static bool in_words(int64_t offset, int16_t *ret)
 {
     *ret = (int16_t)(offset / 8);
@@ -86,27 +81,10 @@ bool rule_read_tables(const struct module *module, uintptr_t pc, struct rule_sou
            cfi_rules_at(&ret->fde, pc, &ret->rules);
 }
 
-/* Not inlined: the tables' rules take much stack and are seldom read. */
-static cold struct rule learn(const struct module *module, uintptr_t pc)
+struct rule rule_learn(const struct module *module, uintptr_t pc)
 {
     struct rule_source source;
     if (!rule_read_tables(module, pc, &source))
         return (struct rule){.kind = RULE_NOT_DESCRIBED};
     return shorten(&source.fde, &source.rules, source.image.end);
-}
-
-struct rule rule_find(_Atomic(void *) *cache, const struct module *module, uintptr_t pc)
-{
-    struct rule rule = {.kind = RULE_NOT_DESCRIBED};
-    if (module == NULL)
-        return rule;
-    /* Without an id the place has no name that outlives the object. */
-    if (module->id == 0)
-        return learn(module, pc);
-    rule_key key = (uint64_t)module->id << 48 | MALLOCTAP_FRAME_OFFSET(pc - module->object.bias);
-    if (likely(rule_cache_find(cache, key, &rule)))
-        return rule;
-    rule = learn(module, pc);
-    rule_cache_add(cache, key, rule);
-    return rule;
 }

@@ -42,7 +42,7 @@ struct rule_source {
 /* Read the tables for a place in a module. False: they do not describe it. */
 bool rule_read_tables(const struct module *module, uintptr_t pc, struct rule_source *ret);
 
-/* The short rule for a place; `module` NULL: in no object. Lock-free, through the cache. */
-struct rule rule_find(_Atomic(void *) *cache, const struct module *module, uintptr_t pc);
+/* The short rule for a place, from the tables. */
+struct rule rule_learn(const struct module *module, uintptr_t pc);
 
 #endif

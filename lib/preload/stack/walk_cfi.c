@@ -11,7 +11,8 @@
 
 #include "cfi.h"
 #include "compiler.h"
-#include "rule.h"
+#include "rule_cache.h"
+#include "table.h"
 
 /* Frames found by frame pointer alone may not be larger: beyond, it is rather some other value. */
 #define FRAME_POINTER_REACH (1u << 20)
@@ -30,6 +31,7 @@ enum step {
 
 struct walk {
     struct stack_tables *tables;
+    struct rule_cache *rules; /* NULL: no memory for it */
     uint64_t *frames;
     uint32_t limit, count, flags;
     bool outside;        /* the first frame outside our own object was met */
@@ -48,7 +50,7 @@ struct walk {
 /* ---- one step -----------------------------------------------------------------------------------
  */
 
-/* Not inlined: the tables' rules take much stack and are seldom run. */
+/* Not inlined: what the tables say takes much stack, and they are seldom read. */
 static cold enum cfi_step run_tables(struct walk *walk, const struct module *module)
 {
     struct rule_source source;
@@ -148,8 +150,7 @@ static cold enum step frame_pointer_step(struct walk *walk)
 
 static always_inline enum step step(struct walk *walk, const struct module *module)
 {
-    struct rule rule =
-        rule_find(&walk->tables->rule_cache, module, registers_lookup_pc(&walk->registers));
+    struct rule rule = rule_find(walk->rules, module, registers_lookup_pc(&walk->registers));
     switch (rule.kind) {
     case RULE_OUTERMOST:
         return STEP_OUTERMOST;
@@ -215,11 +216,12 @@ noinline uint32_t walk_cfi(struct stack_tables *tables, const struct walk_own *o
 {
     struct walk walk;
     walk.tables = tables;
+    walk.rules = table_get(&tables->rule_cache, sizeof(*walk.rules));
     walk.frames = frames;
     walk.limit = limit;
     walk.count = walk.flags = 0;
     walk.outside = false;
-    walk.seen.count = 0;
+    modules_seen_init(&walk.seen);
     walk.registers.exact = true;
     walk.registers.known = arch_registers(walk.registers.value, &walk.registers.pc);
     stack_view_init(&walk.view, walk.registers.value[ARCH_SP]);

@@ -10,7 +10,8 @@
 #include "walk.h"
 
 #include "compiler.h"
-#include "rule.h"
+#include "rule_cache.h"
+#include "table.h"
 
 #include <assert.h>
 #include <dlfcn.h>
@@ -82,10 +83,12 @@ static int backtrace_in_flight(void **pcs, int size)
 noinline uint32_t walk_libunwind(struct stack_tables *tables, const struct walk_own *own,
                                  uint64_t *frames, uint32_t limit, uint32_t *flags)
 {
-    struct modules_seen seen = {.count = 0};
+    struct rule_cache *rules = table_get(&tables->rule_cache, sizeof(*rules));
+    struct modules_seen seen;
     uint32_t found, count = 0, first = 0;
     if (!usable(tables))
         return walk_cfi(tables, own, frames, limit, flags);
+    modules_seen_init(&seen);
     /* Where each address is found, its frame is put: there is no stack to spare for two arrays. */
     static_assert(sizeof(void *) == sizeof(*frames), "addresses and frames are of one size");
     found = (uint32_t)backtrace_in_flight((void **)frames, (int)(limit + WALK_SPARE_FRAMES));
@@ -99,7 +102,7 @@ noinline uint32_t walk_libunwind(struct stack_tables *tables, const struct walk_
         }
         const struct module *module = modules_find(&tables->module_index, &seen, pc - 1);
         frames[count++] = walk_frame(module, pc, false);
-        if (i + 1 == found && rule_find(&tables->rule_cache, module, pc - 1).kind != RULE_OUTERMOST)
+        if (i + 1 == found && rule_find(rules, module, pc - 1).kind != RULE_OUTERMOST)
             *flags |= MALLOCTAP_STACK_TRUNCATED;
     }
     return count;
