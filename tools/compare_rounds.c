@@ -7,6 +7,7 @@
 #include "output.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,14 +39,11 @@ const struct compare_item *compare_plain(const struct compare *compare)
 
 static void directory_clear(const char *path)
 {
-    char name[PATH_MAX];
     DIR *listing = opendir(path);
     if (!listing)
         return;
-    for (struct dirent *entry; (entry = readdir(listing));) {
-        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        unlink(name); /* . and .. are directories and stay */
-    }
+    for (struct dirent *entry; (entry = readdir(listing));)
+        unlinkat(dirfd(listing), entry->d_name, 0); /* . and .. are directories and stay */
     closedir(listing);
 }
 

@@ -96,7 +96,7 @@ static void words_trade(const char *name, const struct verdict_measure *time,
                         const struct verdict_measure *memory, char *ret, size_t size)
 {
     double ns = time->difference.difference, bytes = memory->difference.difference;
-    char seconds[80], sizes[80];
+    char seconds[128], sizes[128];
     amount(time, emit_duration(fabs(ns)), seconds, sizeof seconds);
     amount(memory, bytes_words(fabs(bytes)), sizes, sizeof sizes);
     const char *speed = ns < 0 ? "faster" : "slower", *more = bytes > 0 ? "more" : "less";
