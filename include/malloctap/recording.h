@@ -68,15 +68,15 @@ enum malloctap_op {
 
 /* Counters beside the histograms; one 64-bit word each. */
 #define MALLOCTAP_COUNTERS(X)                                                                      \
-    X(frees)             /* calls that give memory back, free(NULL) included */                    \
-    X(frees_null)        /* of these, free(NULL) */                                                \
+    X(frees)              /* calls that give memory back, free(NULL) included */                   \
+    X(frees_null)         /* of these, free(NULL) */                                               \
     X(reallocs_from_null) /* realloc(NULL, n): a new block */                                      \
-    X(reallocs_to_zero)  /* realloc(p, 0) with p not NULL that returned NULL: a block freed */     \
-    X(samples)           /* calls sampled */                                                       \
-    X(samples_lost)      /* calls that should have been sampled or logged but were not recorded */ \
-    X(stacks_truncated)  /* samples whose stack could not be walked to its end */                  \
-    X(lives_lost)        /* sampled blocks whose free will not be noticed (address table full) */  \
-    X(uncounted)         /* calls that came while the recorder itself was at work (handlers) */
+    X(reallocs_to_zero)   /* realloc(p, 0) with p not NULL that returned NULL: a block freed */    \
+    X(samples)            /* calls sampled */                                                      \
+    X(samples_lost)     /* calls that should have been sampled or logged but were not recorded */  \
+    X(stacks_truncated) /* samples whose stack could not be walked to its end */                   \
+    X(lives_lost)       /* sampled blocks whose free will not be noticed (address table full) */   \
+    X(uncounted)        /* calls that came while the recorder itself was at work (handlers) */
 
 struct malloctap_counters {
     /* calls by operation and size class, failed ones included; the sum over classes is the number
@@ -109,13 +109,13 @@ enum malloctap_thread_state {
  * malloctap_exited). So that this holds at every instruction, the writer
  *   - makes a slot live by storing `thread`, then `state` (release), and counts only after that;
  *   - folds one slot at a time, of a thread that will not count any more;
- *   - after publishing the fold stores state UNUSED first, then zeroes everything else, and both are
- *     done before it folds another slot or stores a new `thread` into this one (release).
+ *   - after publishing the fold stores state UNUSED first, then zeroes everything else, and both
+ * are done before it folds another slot or stores a new `thread` into this one (release).
  */
 struct malloctap_thread_slot {
     uint32_t state; /* enum malloctap_thread_state */
     uint32_t tid;
-    uint64_t thread; /* unique in the recording, from 1 in order of first call; 0: unused */
+    uint64_t thread;      /* unique in the recording, from 1 in order of first call; 0: unused */
     uint64_t birth_ticks; /* the thread's first call */
     uint64_t death_ticks; /* 0 while alive */
     char name[16];        /* NUL-terminated; as the kernel knew it at the first sample or death */
@@ -150,8 +150,8 @@ enum malloctap_extent_kind {
 
 /*
  * The file has the extent's full size before `kind` is stored (release). Extents of one kind appear
- * in directory order, so that what is added never moves what is there; no thread slot, stack, module,
- * chunk, histogram or lock row crosses from one extent into the next.
+ * in directory order, so that what is added never moves what is there; no thread slot, stack,
+ * module, chunk, histogram or lock row crosses from one extent into the next.
  */
 struct malloctap_extent {
     uint32_t kind; /* written last: 0 means not there yet; unknown kinds are skipped */
@@ -166,14 +166,14 @@ struct malloctap_extent {
 
 /* Losses of the process as a whole, beside the per-thread ones among the counters. */
 #define MALLOCTAP_LOSSES(X)                                                                        \
-    X(records_overwritten)   /* records of a bounded ring that newer ones replaced */              \
-    X(records_no_space)      /* records that found no space (disk, limit) */                       \
-    X(stacks_no_space)       /* stacks that found no space in the depot */                         \
-    X(modules_no_space)      /* loaded objects that could not be described */                      \
-    X(threads_no_space)      /* threads without a slot: their calls are in `unslotted` */          \
-    X(extents_failed)        /* attempts to grow the file that failed */                           \
-    X(calls_before_start)    /* calls served by the bootstrap arena */                             \
-    X(unwinder_missing)      /* samples taken while no stack walker was available */
+    X(records_overwritten) /* records of a bounded ring that newer ones replaced */                \
+    X(records_no_space)    /* records that found no space (disk, limit) */                         \
+    X(stacks_no_space)     /* stacks that found no space in the depot */                           \
+    X(modules_no_space)    /* loaded objects that could not be described */                        \
+    X(threads_no_space)    /* threads without a slot: their calls are in `unslotted` */            \
+    X(extents_failed)      /* attempts to grow the file that failed */                             \
+    X(calls_before_start)  /* calls served by the bootstrap arena */                               \
+    X(unwinder_missing)    /* samples taken while no stack walker was available */
 
 struct malloctap_losses {
 #define X(name) uint64_t name;
@@ -182,9 +182,9 @@ struct malloctap_losses {
 };
 
 struct malloctap_header {
-    uint64_t magic;      /* stored last (release) of what never changes again */
-    uint32_t version;    /* of the format: larger than the reader's: refuse */
-    uint32_t byte_order; /* MALLOCTAP_BYTE_ORDER as the writer stores it */
+    uint64_t magic;       /* stored last (release) of what never changes again */
+    uint32_t version;     /* of the format: larger than the reader's: refuse */
+    uint32_t byte_order;  /* MALLOCTAP_BYTE_ORDER as the writer stores it */
     uint32_t header_size; /* offset of the first extent; may grow within a version */
     uint32_t header_used; /* sizeof(struct malloctap_header) of the writer */
     uint64_t features;    /* MALLOCTAP_FEATURES_KNOWN */
@@ -202,16 +202,16 @@ struct malloctap_header {
     /* nanoseconds = ticks * clock_mult / 2^clock_shift, computed in 128 bits */
     uint64_t clock_mult;
     uint64_t clock_shift;
-    uint64_t sample_mean;  /* M: mean units between samples; 0: no sampling */
-    uint64_t call_units;   /* k: units a call costs beside its bytes */
-    uint64_t ring_limit;   /* bytes of CHUNKS the ring may take; 0: unbounded */
+    uint64_t sample_mean;    /* M: mean units between samples; 0: no sampling */
+    uint64_t call_units;     /* k: units a call costs beside its bytes */
+    uint64_t ring_limit;     /* bytes of CHUNKS the ring may take; 0: unbounded */
     uint64_t peak_rss_bytes; /* VmHWM at the end; 0: unknown */
     uint64_t reserved[8];
     struct malloctap_losses lost;
     /* NUL-terminated, cut to fit; never empty but where unknown */
     char executable[1024];
-    char command_line[1024]; /* arguments separated by spaces, quoted as a shell would need */
-    char backend[64];        /* as asked: own, libc, mtmalloc, ... */
+    char command_line[1024];  /* arguments separated by spaces, quoted as a shell would need */
+    char backend[64];         /* as asked: own, libc, mtmalloc, ... */
     char backend_object[512]; /* the object whose malloc is called; "built in" for mtmalloc */
     char options[512];        /* in force, KEY=VALUE with commas */
     /* calls of threads that could not get a slot; bumped atomically */
@@ -224,7 +224,8 @@ struct malloctap_header {
 
 #define MALLOCTAP_HEADER_SIZE 32768u
 
-/* ---- stack depot and modules ------------------------------------------------------------------ */
+/* ---- stack depot and modules ------------------------------------------------------------------
+ */
 
 /*
  * A stack is named by its id: its offset in the DEPOT area divided by 8, so id 0 (never used) means
@@ -253,8 +254,8 @@ struct malloctap_stack {
 
 /*
  * One mapping of one object. Module id i (from 1) is at offset (i - 1) * sizeof(struct
- * malloctap_module) of the MODULES area. An object loaded again is a new module; two ids may describe
- * the same loading.
+ * malloctap_module) of the MODULES area. An object loaded again is a new module; two ids may
+ * describe the same loading.
  */
 struct malloctap_module {
     uint32_t committed; /* 1 when complete, written last */
@@ -267,7 +268,8 @@ struct malloctap_module {
     char path[952];
 };
 
-/* ---- the ring --------------------------------------------------------------------------------- */
+/* ---- the ring ---------------------------------------------------------------------------------
+ */
 
 enum malloctap_chunk_state {
     MALLOCTAP_CHUNK_FREE = 0,
@@ -278,15 +280,15 @@ enum malloctap_chunk_state {
 /*
  * Chunk i is at offset i * chunk_size of the CHUNKS area: this header, then `committed` bytes of
  * records. A reader reads `sequence`, then this header, then the records, then `sequence` again: if
- * it changed, the chunk was reused meanwhile and the copy is worthless. To reuse a chunk, the writer
- * stores sequence 0, then (after a release fence) the other fields with committed 0, then the new
- * `sequence` (release), and only then records.
+ * it changed, the chunk was reused meanwhile and the copy is worthless. To reuse a chunk, the
+ * writer stores sequence 0, then (after a release fence) the other fields with committed 0, then
+ * the new `sequence` (release), and only then records.
  */
 struct malloctap_chunk {
-    uint32_t state;     /* enum malloctap_chunk_state */
-    uint32_t committed; /* bytes of complete records; release store after each record */
-    uint64_t sequence;  /* order of claims over the whole recording, from 1; 0: never used */
-    uint64_t thread;    /* malloctap_thread_slot.thread of the owner */
+    uint32_t state;       /* enum malloctap_chunk_state */
+    uint32_t committed;   /* bytes of complete records; release store after each record */
+    uint64_t sequence;    /* order of claims over the whole recording, from 1; 0: never used */
+    uint64_t thread;      /* malloctap_thread_slot.thread of the owner */
     uint64_t first_ticks; /* no record in the chunk is earlier */
     uint32_t records;
     uint32_t tid;
@@ -307,8 +309,9 @@ struct malloctap_record {
     uint32_t stack;  /* id in the depot; 0: none */
 };
 
-#define MALLOCTAP_SAMPLE_FAILED 1u   /* the call returned NULL */
-#define MALLOCTAP_SAMPLE_UNTRACKED 2u /* no FREED record will follow: no room in the address table */
+#define MALLOCTAP_SAMPLE_FAILED 1u /* the call returned NULL */
+#define MALLOCTAP_SAMPLE_UNTRACKED                                                                 \
+    2u /* no FREED record will follow: no room in the address table */
 
 /*
  * A sampled call. `weight` is 1 / p, p being the probability with which this very call was sampled:
@@ -321,9 +324,9 @@ struct malloctap_sample {
     uint64_t address; /* 0: the call failed */
     uint64_t size;    /* ALLOC: bytes requested; FREE: 0 */
     double weight;
-    uint32_t flags;    /* MALLOCTAP_SAMPLE_... */
-    uint32_t probe;    /* 0: not probed; reserved for the class of the call */
-    uint64_t time_ns;  /* inside the allocator; 0: not probed */
+    uint32_t flags;   /* MALLOCTAP_SAMPLE_... */
+    uint32_t probe;   /* 0: not probed; reserved for the class of the call */
+    uint64_t time_ns; /* inside the allocator; 0: not probed */
     uint64_t wait_ns;
 };
 
@@ -333,12 +336,13 @@ struct malloctap_freed {
     struct malloctap_record head;
     uint64_t ticks; /* before the memory went back */
     uint64_t address;
-    uint64_t size;   /* of the allocation */
-    double weight;   /* of the allocation */
+    uint64_t size; /* of the allocation */
+    double weight; /* of the allocation */
     uint64_t allocated_ticks;
 };
 
-/* ---- allocator locks --------------------------------------------------------------------------- */
+/* ---- allocator locks ---------------------------------------------------------------------------
+ */
 
 enum malloctap_lock_kind {
     MALLOCTAP_LOCK_PARENT = 1,   /* of one per-cpu list */
@@ -361,7 +365,8 @@ struct malloctap_lock_row {
     uint64_t in_use_bytes; /* in buffers handed out, as rounded up */
 };
 
-/* ---- layout guards ------------------------------------------------------------------------------ */
+/* ---- layout guards ------------------------------------------------------------------------------
+ */
 
 #define MALLOCTAP_OFFSET(type, field, offset)                                                      \
     static_assert(offsetof(struct type, field) == (offset), #type "." #field)

@@ -5,9 +5,12 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-#define noinline __attribute__((noinline))
-#define always_inline inline __attribute__((always_inline))
-#define cold __attribute__((cold, noinline))
+#define noinline __attribute__((__noinline__))
+#define always_inline inline __attribute__((__always_inline__))
+#define cold __attribute__((__cold__, __noinline__))
+
+/* For data that one shared object keeps to itself: reached directly, not through the GOT. */
+#define HIDDEN __attribute__((visibility("hidden")))
 
 /* Alignment that keeps two writers out of each other's cache lines (adjacent-line prefetch too). */
 #define CACHE_LINE 128

@@ -1,14 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * area.h - space in the recording for the stack side: depot and modules.
+ * area.h - space in the recording: arrays that grow by extents while others use them.
  *
  * Lock-free, async-signal-safe, never through the process's allocator. All space is allocated on
- * disk before it is handed out, so writing to it cannot fault.
+ * disk before it is handed out, so writing to it cannot fault. One area grows at a time; a thread
+ * that finds another at it does without (the caller counts the loss), but since an area grows ahead
+ * of need, that is rare.
  */
 #ifndef PRELOAD_RECORDING_AREA_H
 #define PRELOAD_RECORDING_AREA_H
 
 #include <malloctap/recording.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct area;
+
+/* The areas of this process, by kind. */
+struct area *area_of(enum malloctap_extent_kind kind);
+
+/* Reserve `size` bytes that lie in one extent; their offset in the area in *offset. NULL: no space.
+ */
+void *area_reserve(struct area *area, uint64_t size, uint64_t *offset);
+
+/* The memory at an offset that was reserved. */
+void *area_at(const struct area *area, uint64_t offset);
+
+/* Bytes reserved so far, and where the area must end (0: nowhere). */
+uint64_t area_used(const struct area *area);
+void area_limit(struct area *area, uint64_t limit);
 
 /* Space for one stack of `frames` frames, zeroed; its id (never 0) in *id. NULL when there is no
  * space: the loss is counted. */
@@ -22,5 +43,8 @@ struct malloctap_module *area_module_alloc(uint32_t *id);
 
 /* Now, in the recording's clock. */
 uint64_t area_ticks(void);
+
+bool area_wipe_on_fork(void);
+void area_wipe(void);
 
 #endif

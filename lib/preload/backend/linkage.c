@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "linkage.h"
+
+#include <compiler.h>
+
+#include <string.h>
+
+/* glibc relocates the pointers in an object's dynamic section in place, others leave them as they
+ * are in the file; an unrelocated one is smaller than the load bias. */
+static const void *dynamic_pointer(uintptr_t bias, ElfW(Addr) value)
+{
+    return (const void *)(value < bias ? bias + value : value);
+}
+
+static bool object_read(const struct dl_phdr_info *info, struct linked_object *ret)
+{
+    *ret = (struct linked_object){
+        .path = info->dlpi_name, .bias = info->dlpi_addr, .start = UINTPTR_MAX};
+    const ElfW(Dyn) *dynamic = NULL;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uintptr_t at = info->dlpi_addr + header->p_vaddr;
+        if (header->p_type == PT_DYNAMIC)
+            dynamic = (const ElfW(Dyn) *)at;
+        if (header->p_type != PT_LOAD)
+            continue;
+        if (at < ret->start)
+            ret->start = at;
+        if (at + header->p_memsz > ret->end)
+            ret->end = at + header->p_memsz;
+    }
+    if (dynamic == NULL)
+        return false;
+    size_t soname = 0;
+    for (; dynamic->d_tag != DT_NULL; dynamic++) {
+        const void *pointer = dynamic_pointer(ret->bias, dynamic->d_un.d_ptr);
+        switch (dynamic->d_tag) {
+        case DT_SYMTAB:
+            ret->symbols = pointer;
+            break;
+        case DT_STRTAB:
+            ret->strings = pointer;
+            break;
+        case DT_GNU_HASH:
+            ret->gnu_hash = pointer;
+            break;
+        case DT_HASH:
+            ret->sysv_hash = pointer;
+            break;
+        case DT_VERSYM:
+            ret->versions = pointer;
+            break;
+        case DT_SONAME:
+            soname = dynamic->d_un.d_val;
+            break;
+        }
+    }
+    if (soname != 0 && ret->strings != NULL)
+        ret->soname = ret->strings + soname;
+    return ret->symbols != NULL && ret->strings != NULL;
+}
+
+struct walk {
+    bool (*visit)(const struct linked_object *, void *);
+    void *context;
+};
+
+static int walk_one(struct dl_phdr_info *info, size_t size, void *context)
+{
+    struct walk *walk = context;
+    struct linked_object object;
+    return object_read(info, &object) && walk->visit(&object, walk->context);
+}
+
+bool linkage_find(bool (*visit)(const struct linked_object *, void *), void *context)
+{
+    struct walk walk = {visit, context};
+    return dl_iterate_phdr(walk_one, &walk) != 0;
+}
+
+static uint32_t gnu_hash(const char *name)
+{
+    uint32_t hash = 5381;
+    for (; *name != '\0'; name++)
+        hash = hash * 33 + (unsigned char)*name;
+    return hash;
+}
+
+static uint32_t sysv_hash(const char *name)
+{
+    uint32_t hash = 0;
+    for (; *name != '\0'; name++) {
+        hash = (hash << 4) + (unsigned char)*name;
+        hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+    }
+    return hash;
+}
+
+/* Whether entry `index` defines `name` under its default version. */
+static bool symbol_matches(const struct linked_object *object, uint32_t index, const char *name)
+{
+    const ElfW(Sym) *symbol = &object->symbols[index];
+    unsigned type = ELF64_ST_TYPE(symbol->st_info);
+    if (symbol->st_shndx == SHN_UNDEF || (type != STT_FUNC && type != STT_GNU_IFUNC))
+        return false;
+    if (object->versions != NULL && (object->versions[index] & 0x8000))
+        return false;
+    return strcmp(object->strings + symbol->st_name, name) == 0;
+}
+
+/* Layout: nbuckets, symoffset, bloom_size, bloom_shift, bloom[bloom_size], buckets[], chain[]. */
+static uint32_t find_gnu(const struct linked_object *object, const char *name)
+{
+    const uint32_t *table = object->gnu_hash;
+    const uint32_t *buckets = table + 4 + table[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    const uint32_t *chain = buckets + table[0];
+    uint32_t hash = gnu_hash(name);
+    uint32_t index = table[0] ? buckets[hash % table[0]] : 0;
+    if (index < table[1])
+        return 0;
+    for (;; index++) {
+        uint32_t entry = chain[index - table[1]];
+        if ((entry | 1) == (hash | 1) && symbol_matches(object, index, name))
+            return index;
+        if (entry & 1)
+            return 0;
+    }
+}
+
+/* Layout: nbuckets, nchains, buckets[], chain[]. */
+static uint32_t find_sysv(const struct linked_object *object, const char *name)
+{
+    const uint32_t *table = object->sysv_hash;
+    const uint32_t *buckets = table + 2;
+    const uint32_t *chain = buckets + table[0];
+    if (table[0] == 0)
+        return 0;
+    for (uint32_t index = buckets[sysv_hash(name) % table[0]]; index != 0; index = chain[index])
+        if (symbol_matches(object, index, name))
+            return index;
+    return 0;
+}
+
+void *linkage_symbol(const struct linked_object *object, const char *name)
+{
+    uint32_t index = 0;
+    if (object->gnu_hash != NULL)
+        index = find_gnu(object, name);
+    else if (object->sysv_hash != NULL)
+        index = find_sysv(object, name);
+    if (index == 0)
+        return NULL;
+    const ElfW(Sym) *symbol = &object->symbols[index];
+    uintptr_t address = object->bias + symbol->st_value;
+    if (ELF64_ST_TYPE(symbol->st_info) == STT_GNU_IFUNC)
+        address = ((uintptr_t(*)(void))address)();
+    return (void *)address;
+}
+
+/* Undefined symbols are not in the GNU hash table; they stand before its first entry. */
+bool linkage_imports(const struct linked_object *object, const char *name)
+{
+    uint32_t count = 0;
+    if (object->gnu_hash != NULL)
+        count = object->gnu_hash[1];
+    else if (object->sysv_hash != NULL)
+        count = object->sysv_hash[1];
+    for (uint32_t i = 1; i < count; i++)
+        if (object->symbols[i].st_shndx == SHN_UNDEF &&
+            strcmp(object->strings + object->symbols[i].st_name, name) == 0)
+            return true;
+    return false;
+}
+
+struct definer_search {
+    const char *symbol;
+    const struct linked_object *but;
+    bool past_self;
+    struct linked_object *ret;
+};
+
+static bool visit_definer(const struct linked_object *object, void *context)
+{
+    struct definer_search *search = context;
+    uintptr_t self = (uintptr_t)&visit_definer;
+    if (!search->past_self) {
+        search->past_self = self >= object->start && self < object->end;
+        return false;
+    }
+    if (search->but != NULL && search->but->start == object->start)
+        return false;
+    if (linkage_symbol(object, search->symbol) == NULL)
+        return false;
+    *search->ret = *object;
+    return true;
+}
+
+bool linkage_next_definer(const char *symbol, const struct linked_object *but,
+                          struct linked_object *ret)
+{
+    struct definer_search search = {.symbol = symbol, .but = but, .ret = ret};
+    return linkage_find(visit_definer, &search);
+}
+
+static bool visit_first(const struct linked_object *object, void *context)
+{
+    *(struct linked_object *)context = *object;
+    return true;
+}
+
+bool linkage_program(struct linked_object *ret)
+{
+    return linkage_find(visit_first, ret);
+}
+
+struct soname_search {
+    const char *soname;
+    struct linked_object *ret;
+};
+
+static bool visit_soname(const struct linked_object *object, void *context)
+{
+    struct soname_search *search = context;
+    if (object->soname == NULL || strcmp(object->soname, search->soname) != 0)
+        return false;
+    *search->ret = *object;
+    return true;
+}
+
+bool linkage_by_soname(const char *soname, struct linked_object *ret)
+{
+    struct soname_search search = {soname, ret};
+    return linkage_find(visit_soname, &search);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linkage.h - the loaded objects and their dynamic symbols, without dlsym.
+ *
+ * dlsym and dlopen may allocate, and their errors are kept for the program to see. So the few
+ * symbols that decide where calls go are looked up here, in the objects' own hash tables. Takes the
+ * loader's list lock for a moment (dl_iterate_phdr): for use at the start and on rare paths, not
+ * per call.
+ */
+#ifndef PRELOAD_LINKAGE_H
+#define PRELOAD_LINKAGE_H
+
+#include <elf.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct linked_object {
+    const char *path;   /* "" for the main program; valid while the object is loaded */
+    const char *soname; /* NULL if it has none */
+    uintptr_t start;    /* lowest and one past the highest mapped address */
+    uintptr_t end;
+    uintptr_t bias;
+    const ElfW(Sym) * symbols;
+    const char *strings;
+    const uint32_t *gnu_hash;
+    const uint32_t *sysv_hash;
+    const ElfW(Half) * versions;
+};
+
+/* Call `visit` for each object of the first namespace, in link order, until it returns true;
+ * returns whether it did. */
+bool linkage_find(bool (*visit)(const struct linked_object *object, void *context), void *context);
+
+/* The first object after the one that holds this code which defines `symbol`; `but` (or NULL) is
+ * passed over. */
+bool linkage_next_definer(const char *symbol, const struct linked_object *but,
+                          struct linked_object *ret);
+
+/* The main program. */
+bool linkage_program(struct linked_object *ret);
+
+/* The object with this DT_SONAME. */
+bool linkage_by_soname(const char *soname, struct linked_object *ret);
+
+/* Address of a symbol the object defines (an indirect function is resolved); NULL if it does not.
+ */
+void *linkage_symbol(const struct linked_object *object, const char *symbol);
+
+/* Whether the object takes `symbol` from elsewhere. */
+bool linkage_imports(const struct linked_object *object, const char *symbol);
+
+#endif

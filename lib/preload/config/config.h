@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - the options in MALLOCTAP=, read once, before the first call is forwarded.
+ *
+ * KEY=VALUE pairs separated by commas; a backslash takes the next character as it is. A pair that
+ * is not understood is named once on stderr and ignored: the program must run all the same.
+ */
+#ifndef PRELOAD_CONFIG_H
+#define PRELOAD_CONFIG_H
+
+#include <compiler.h>
+#include <malloctap/recording.h>
+#include <stack/capture.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config {
+    char backend[64];
+    char out[1024];
+    enum malloctap_mode mode;
+    enum stack_walker walker;
+    uint64_t calls;  /* one in so many calls is sampled, on average */
+    uint64_t bytes;  /* one sample per so many bytes, on average */
+    uint64_t frames; /* deepest stack recorded */
+    uint64_t ring;   /* bytes of records kept; 0: all */
+    bool children;   /* record forked and executed children too */
+    bool quiet;      /* say nothing on stderr */
+    char as_given[512];
+};
+
+extern struct config config HIDDEN;
+
+/*
+ * Fill `config` from `options` (the value of MALLOCTAP, or NULL). `backend_option` is offered every
+ * key that is not ours and returns 0 when it took it. Not thread-safe: called once at the start.
+ */
+void config_read(const char *options, int (*backend_option)(const char *key, const char *value));
+
+/* The cost of one call in units (bytes), so that one in `calls` calls is sampled. */
+static inline uint64_t config_call_units(void)
+{
+    return (config.bytes + config.calls - 1) / config.calls;
+}
+
+/* One line on stderr: "malloctap: " and the parts up to NULL. Silent when quiet. */
+void config_say(const char *part, ...) __attribute__((sentinel));
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fast.h - the fast path: what every entry point does with a call that is not special.
+ */
+#ifndef PRELOAD_FAST_H
+#define PRELOAD_FAST_H
+
+#include <boot/arena.h>
+#include <sample/lives.h>
+#include <thread/thread.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/*
+ * An allocation. True: counted, forward it. The threshold of a thread that is not known here is
+ * zero, so it never gets to the counters.
+ */
+static always_inline bool fast_alloc(enum malloctap_op op, size_t size)
+{
+    struct thread *thread = thread_current();
+    if (unlikely(!thread_spend(thread, size)))
+        return false;
+    count_alloc(&thread->slot->counters, op, size);
+    return true;
+}
+
+/* The same for a free, of a block that is neither sampled nor from the arena. */
+static always_inline bool fast_free(const void *block)
+{
+    struct thread *thread = thread_current();
+    if (unlikely(lives_maybe(block)) || unlikely(arena_owns(block)) ||
+        unlikely(!thread_spend(thread, 0)))
+        return false;
+    count_free(&thread->slot->counters, block);
+    return true;
+}
+
+/* The same for a realloc; null blocks and size 0 are for the slow path to tell apart. */
+static always_inline bool fast_realloc(const void *block, size_t size)
+{
+    return likely(block != NULL) && likely(size != 0) && likely(!lives_maybe(block)) &&
+           likely(!arena_owns(block)) && fast_alloc(MALLOCTAP_OP_REALLOC, size);
+}
+
+#endif

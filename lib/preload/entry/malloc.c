@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc.c - the malloc family as the program sees it.
+ *
+ * Each entry point is the fast path from top to bottom: count down, count, forward. Whatever else
+ * there may be to do is one unlikely branch away in slow.c.
+ */
+#include "fast.h"
+#include "slow.h"
+
+#include <backend/backend.h>
+
+static cold void *failed(enum malloctap_op op, size_t size)
+{
+    count_failure(&thread_current()->slot->counters, op, size);
+    return NULL;
+}
+
+/* What the backend returned to a call that was counted on the fast path. */
+static always_inline void *returned(enum malloctap_op op, size_t size, void *block)
+{
+    return likely(block != NULL) ? block : failed(op, size);
+}
+
+/* ---- malloc and free ---------------------------------------------------------------------------
+ */
+
+static cold void *slow_malloc(size_t size)
+{
+    struct call call = {CALL_malloc, MALLOCTAP_OP_MALLOC, .size = size};
+    slow_alloc(&call);
+    return call.result;
+}
+
+EXPORT void *malloc(size_t size)
+{
+    if (unlikely(!fast_alloc(MALLOCTAP_OP_MALLOC, size)))
+        return slow_malloc(size);
+    return returned(MALLOCTAP_OP_MALLOC, size, backend.malloc(size));
+}
+
+static cold void slow_free_by(enum call_function function, void *block, size_t alignment,
+                              size_t size)
+{
+    slow_free(&(struct call){function, MALLOCTAP_OP_FREE, .size = size, .alignment = alignment,
+                             .block = block});
+}
+
+EXPORT void free(void *block)
+{
+    if (unlikely(!fast_free(block)))
+        slow_free_by(CALL_free, block, 0, 0);
+    else
+        backend.free(block);
+}
+
+EXPORT void free_sized(void *block, size_t size)
+{
+    if (unlikely(!fast_free(block)))
+        slow_free_by(CALL_free_sized, block, 0, size);
+    else
+        backend.free_sized(block, size);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    if (unlikely(!fast_free(block)))
+        slow_free_by(CALL_free_aligned_sized, block, alignment, size);
+    else
+        backend.free_aligned_sized(block, alignment, size);
+}
+
+/* ---- calloc and realloc ------------------------------------------------------------------------
+ */
+
+static cold void *slow_calloc(size_t count, size_t unit)
+{
+    struct call call = {CALL_calloc, MALLOCTAP_OP_CALLOC, .size = call_array_size(count, unit),
+                        .count = count, .unit = unit};
+    slow_alloc(&call);
+    return call.result;
+}
+
+EXPORT void *calloc(size_t count, size_t unit)
+{
+    size_t size = call_array_size(count, unit);
+    if (unlikely(!fast_alloc(MALLOCTAP_OP_CALLOC, size)))
+        return slow_calloc(count, unit);
+    return returned(MALLOCTAP_OP_CALLOC, size, backend.calloc(count, unit));
+}
+
+static cold void *slow_realloc(void *block, size_t size)
+{
+    struct call call = {CALL_realloc, MALLOCTAP_OP_REALLOC, .size = size, .block = block};
+    slow_alloc(&call);
+    return call.result;
+}
+
+EXPORT void *realloc(void *block, size_t size)
+{
+    if (unlikely(!fast_realloc(block, size)))
+        return slow_realloc(block, size);
+    return returned(MALLOCTAP_OP_REALLOC, size, backend.realloc(block, size));
+}
+
+static cold void *slow_reallocarray(void *block, size_t count, size_t unit)
+{
+    struct call call = {
+        CALL_reallocarray, MALLOCTAP_OP_REALLOC, .size = call_array_size(count, unit),
+        .count = count,    .unit = unit,         .block = block};
+    slow_alloc(&call);
+    return call.result;
+}
+
+EXPORT void *reallocarray(void *block, size_t count, size_t unit)
+{
+    size_t size = call_array_size(count, unit);
+    if (unlikely(!fast_realloc(block, size)))
+        return slow_reallocarray(block, count, unit);
+    return returned(MALLOCTAP_OP_REALLOC, size, backend.reallocarray(block, count, unit));
+}
+
+/* ---- aligned allocation ------------------------------------------------------------------------
+ */
+
+static cold void *slow_aligned(enum call_function function, size_t alignment, size_t size)
+{
+    struct call call = {function, MALLOCTAP_OP_ALIGNED, .size = size, .alignment = alignment};
+    slow_alloc(&call);
+    return call.result;
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (unlikely(!fast_alloc(MALLOCTAP_OP_ALIGNED, size)))
+        return slow_aligned(CALL_aligned_alloc, alignment, size);
+    return returned(MALLOCTAP_OP_ALIGNED, size, backend.aligned_alloc(alignment, size));
+}
+
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    if (unlikely(!fast_alloc(MALLOCTAP_OP_ALIGNED, size)))
+        return slow_aligned(CALL_memalign, alignment, size);
+    return returned(MALLOCTAP_OP_ALIGNED, size, backend.memalign(alignment, size));
+}
+
+EXPORT void *valloc(size_t size)
+{
+    if (unlikely(!fast_alloc(MALLOCTAP_OP_ALIGNED, size)))
+        return slow_aligned(CALL_valloc, 0, size);
+    return returned(MALLOCTAP_OP_ALIGNED, size, backend.valloc(size));
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    if (unlikely(!fast_alloc(MALLOCTAP_OP_ALIGNED, size)))
+        return slow_aligned(CALL_pvalloc, 0, size);
+    return returned(MALLOCTAP_OP_ALIGNED, size, backend.pvalloc(size));
+}
+
+static cold int slow_posix_memalign(void **ret, size_t alignment, size_t size)
+{
+    struct call call = {CALL_posix_memalign, MALLOCTAP_OP_ALIGNED, .size = size,
+                        .alignment = alignment};
+    slow_alloc(&call);
+    if (call.status == 0)
+        *ret = call.result;
+    return call.status;
+}
+
+EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
+{
+    if (unlikely(!fast_alloc(MALLOCTAP_OP_ALIGNED, size)))
+        return slow_posix_memalign(ret, alignment, size);
+    int status = backend.posix_memalign(ret, alignment, size);
+    if (unlikely(status != 0))
+        failed(MALLOCTAP_OP_ALIGNED, size);
+    return status;
+}
+
+/* ---- neither an allocation nor a free: not counted ------------------------------------------- */
+
+/* It may be a program's very first call. */
+EXPORT size_t malloc_usable_size(void *block)
+{
+    if (unlikely(arena_owns(block)))
+        return arena_usable_size(block);
+    if (unlikely(thread_current()->slot == NULL))
+        slow_prepare();
+    return backend.malloc_usable_size(block);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "slow.h"
+
+#include <boot/arena.h>
+#include <lifecycle/lifecycle.h>
+#include <recording/recording.h>
+#include <sample/lives.h>
+#include <sample/sample.h>
+#include <thread/thread.h>
+
+#include <errno.h>
+
+/* Whether an allocation that returned NULL failed: realloc(p, 0) may just have freed p. */
+static bool failed(const struct call *call)
+{
+    bool freed = call->op == MALLOCTAP_OP_REALLOC && call->size == 0 && call->block != NULL;
+    return call->result == NULL && !freed;
+}
+
+static void count_returned(struct malloctap_counters *counters, const struct call *call)
+{
+    count_alloc(counters, call->op, call->size);
+    if (failed(call))
+        count_failure(counters, call->op, call->size);
+    if (call->op != MALLOCTAP_OP_REALLOC)
+        return;
+    if (call->block == NULL)
+        counter_add(&counters->reallocs_from_null, 1);
+    else if (call->size == 0 && call->result == NULL)
+        counter_add(&counters->reallocs_to_zero, 1);
+}
+
+/* Without a state of its own a thread counts where others do too. */
+static void count_unslotted(const struct call *call)
+{
+    struct malloctap_counters *shared = lifecycle_unslotted();
+    struct malloctap_counters own = {0};
+    if (call->op == MALLOCTAP_OP_FREE)
+        count_free(&own, call->block);
+    else
+        count_returned(&own, call);
+    const uint64_t *from = (const uint64_t *)&own;
+    uint64_t *to = (uint64_t *)shared;
+    for (size_t i = 0; i < sizeof own / sizeof *from; i++)
+        if (from[i] != 0)
+            counter_add_shared(&to[i], from[i]);
+}
+
+/* Draw attention away while the recorder works: calls of a signal handler that comes now are
+ * counted on the fast path, and not sampled. */
+static uint64_t busy_begin(struct thread *thread)
+{
+    uint64_t left = thread->units_left;
+    thread->busy = 1;
+    thread->units_left = UINT64_MAX;
+    return left;
+}
+
+static void busy_end(struct thread *thread, bool sampled, uint64_t left)
+{
+    if (sampled)
+        sample_rearm(thread);
+    else
+        thread->units_left = left;
+    thread->busy = 0;
+}
+
+/* The recorder is at work below us on this thread: forward, count, but do not touch the ring. */
+static void nested(struct thread *thread, struct call *call)
+{
+    struct life life;
+    if (call->block != NULL && lives_maybe(call->block) && lives_take(call->block, &life))
+        counter_add(&thread->slot->counters.samples_lost, 1);
+    call_forward(call);
+    if (thread->busy > 1)
+        counter_add(&thread->slot->counters.uncounted, 1);
+    else if (call->op == MALLOCTAP_OP_FREE)
+        count_free(&thread->slot->counters, call->block);
+    else
+        count_returned(&thread->slot->counters, call);
+}
+
+/* This thread's state, with the caller's errno kept. */
+static struct thread *enter(void)
+{
+    int error = errno;
+    struct thread *thread = lifecycle_thread();
+    errno = error;
+    return thread;
+}
+
+void slow_alloc(struct call *call)
+{
+    struct thread *thread = enter();
+    if (thread == NULL) {
+        call_forward(call);
+        count_unslotted(call);
+        return;
+    }
+    if (thread->busy) {
+        nested(thread, call);
+        return;
+    }
+    bool sampled = !thread_spend(thread, call->size);
+    uint64_t left = busy_begin(thread);
+
+    struct life life;
+    uint64_t ticks = 0;
+    bool ends_sampled = call->block != NULL && lives_take(call->block, &life);
+    if (ends_sampled)
+        ticks = recording_ticks();
+    call_forward(call);
+    int error = errno;
+    count_returned(&thread->slot->counters, call);
+    if (ends_sampled && !failed(call))
+        sample_freed(thread, call, &life, ticks);
+    else if (ends_sampled && !lives_add(call->block, &life))
+        counter_add(&thread->slot->counters.lives_lost, 1);
+    if (sampled)
+        sample_allocation(thread, call);
+
+    busy_end(thread, sampled, left);
+    errno = error;
+}
+
+void slow_free(struct call *call)
+{
+    int error = errno;
+    struct thread *thread = enter();
+    if (thread == NULL) {
+        count_unslotted(call);
+        call_forward(call);
+        return;
+    }
+    if (thread->busy) {
+        nested(thread, call);
+        return;
+    }
+    bool sampled = !thread_spend(thread, 0);
+    uint64_t left = busy_begin(thread);
+
+    count_free(&thread->slot->counters, call->block);
+    struct life life;
+    if (call->block != NULL && lives_take(call->block, &life))
+        sample_freed(thread, call, &life, recording_ticks());
+    if (sampled)
+        sample_free(thread, call);
+
+    busy_end(thread, sampled, left);
+    errno = error;
+    call_forward(call);
+}
+
+void slow_prepare(void)
+{
+    enter();
+}

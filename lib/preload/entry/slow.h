@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slow.h - every call that the fast path hands over: a thread's first, one to be sampled, one that
+ * ends a sampled block, one with a block of the bootstrap arena.
+ */
+#ifndef PRELOAD_SLOW_H
+#define PRELOAD_SLOW_H
+
+#include "call.h"
+
+/* Count, forward and record the call; the backend's result and errno stay as it left them. */
+void slow_alloc(struct call *call);
+void slow_free(struct call *call);
+
+/* See to it that the backend is chosen. */
+void slow_prepare(void);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "lifecycle.h"
+
+#include "sandbox.h"
+
+#include <backend/backend.h>
+#include <entry/operators.h>
+#include <config/config.h>
+#include <mtmalloc_api.h>
+#include <recording/area.h>
+#include <recording/recording.h>
+#include <recording/ring.h>
+#include <sample/lives.h>
+#include <sample/sample.h>
+#include <stack/capture.h>
+#include <sys.h>
+#include <thread/tid.h>
+#include <wiped.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { NEW, STARTING, READY };
+
+/* Of this process; a child begins with zeros. */
+static struct {
+    uint32_t state;
+    struct malloctap_lock_row *_Atomic lock_rows; /* in the recording; what mtmalloc counts in */
+    struct malloctap_counters *unslotted;         /* in the recording's header */
+    struct malloctap_counters early;              /* until there is one */
+} WIPED process;
+
+/* Of this process and all it will fork. */
+static struct {
+    bool started;       /* options and backend are chosen */
+    bool kernel_wipes;  /* MADV_WIPEONFORK works */
+    bool system_calls;  /* may be made after the start */
+    bool notices_exits; /* exit_key is valid */
+    pthread_key_t exit_key;
+} image;
+
+/* ---- memory that a child must not see
+ * ------------------------------------------------------------ */
+
+static bool lifecycle_wipe_on_fork(void)
+{
+    return wipe_on_fork(&process, sizeof process);
+}
+
+static void lifecycle_wipe(void)
+{
+    memset(&process, 0, sizeof process);
+}
+
+#define WIPED_MODULES(X) X(lifecycle) X(recording) X(area) X(ring) X(thread) X(sample) X(lives)
+
+static bool wipe_all_on_fork(void)
+{
+    bool wiped = true;
+#define X(module) wiped = module##_wipe_on_fork() && wiped;
+    WIPED_MODULES(X)
+#undef X
+    return wiped;
+}
+
+/* For kernels that do not wipe: fork() at least tells. A raw clone does not. */
+static void wipe_all(void)
+{
+#define X(module) module##_wipe();
+    WIPED_MODULES(X)
+#undef X
+}
+
+/* ---- start
+ * ------------------------------------------------------------------------------------------ */
+
+/* MALLOCTAP as the program was given it. The first call may come before libc has set `environ`; the
+ * initial stack holds it all the same: argc, argv[], NULL, envp[]. */
+extern void *__libc_stack_end __attribute__((weak));
+
+static const char *find_options(void)
+{
+    char **variable = environ;
+    if (variable == NULL && &__libc_stack_end != NULL) {
+        const long *argc = __libc_stack_end;
+        variable = (char **)(argc + 1) + *argc + 1;
+    }
+    for (; variable != NULL && *variable != NULL; variable++)
+        if (strncmp(*variable, "MALLOCTAP=", 10) == 0)
+            return *variable + 10;
+    return NULL;
+}
+
+static void start_image(void)
+{
+    config_read(find_options(), mtmalloc_option);
+    backend_resolve(config.backend);
+    image.kernel_wipes = wipe_all_on_fork();
+    image.system_calls = !sandbox_possible();
+    image.started = true;
+}
+
+static void attach_lock_statistics(void)
+{
+    uint64_t offset;
+    size_t size = mtmalloc_stats_rows() * sizeof(struct malloctap_lock_row);
+    process.lock_rows = area_reserve(area_of(MALLOCTAP_EXTENT_LOCKS), size, &offset);
+}
+
+/* Counters that were added before there was a header move into it. */
+static void move_early_counters(void)
+{
+    struct malloctap_counters *shared = &recording_header()->unslotted;
+    __atomic_store_n(&process.unslotted, shared, __ATOMIC_RELEASE);
+    uint64_t *from = (uint64_t *)&process.early, *to = (uint64_t *)shared;
+    for (size_t i = 0; i < sizeof process.early / sizeof *from; i++)
+        counter_add_shared(&to[i], __atomic_exchange_n(&from[i], 0, __ATOMIC_RELAXED));
+}
+
+static void start_process(void)
+{
+    bool child = image.started;
+    if (child)
+        tid_recheck();
+    else
+        start_image();
+    recording_open(child);
+    if (backend_identity.kind == BACKEND_MTMALLOC)
+        attach_lock_statistics();
+    move_early_counters();
+}
+
+bool lifecycle_start(void)
+{
+    uint32_t state = __atomic_load_n(&process.state, __ATOMIC_ACQUIRE);
+    if (likely(state == READY))
+        return true;
+    if (state != NEW || !__atomic_compare_exchange_n(&process.state, &state, STARTING, false,
+                                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return false;
+    start_process();
+    /* Pairs with the acquire above: who sees READY sees the header and the backend. */
+    __atomic_store_n(&process.state, READY, __ATOMIC_RELEASE);
+    return true;
+}
+
+struct malloctap_counters *lifecycle_unslotted(void)
+{
+    struct malloctap_counters *shared = __atomic_load_n(&process.unslotted, __ATOMIC_ACQUIRE);
+    return shared ? shared : &process.early;
+}
+
+/* ---- threads
+ * ---------------------------------------------------------------------------------------- */
+
+static void read_name(struct malloctap_thread_slot *slot)
+{
+    if (image.system_calls)
+        syscall(SYS_prctl, PR_GET_NAME, slot->name, 0, 0, 0);
+}
+
+static void thread_ends(void *state)
+{
+    struct thread *thread = thread_current();
+    /* In a fork child the thread may have no state of its own, or another one. */
+    if (thread != state || thread->slot == NULL)
+        return;
+    int error = errno;
+    read_name(thread->slot);
+    thread_leave(thread);
+    errno = error;
+}
+
+struct thread *lifecycle_thread(void)
+{
+    struct thread *thread = thread_current();
+    if (likely(thread->slot != NULL))
+        return thread;
+    if (!lifecycle_start())
+        return NULL;
+    thread = thread_claim();
+    if (thread == NULL) {
+        recording_lost(threads_no_space, 1);
+        return NULL;
+    }
+    sample_thread_init(thread);
+    /* The C library keeps the first 32 keys in the thread itself; beyond, it would allocate. */
+    if (image.notices_exits && image.exit_key < 32)
+        pthread_setspecific(image.exit_key, thread);
+    read_name(thread->slot);
+    return thread;
+}
+
+/* ---- constructor and destructor
+ * --------------------------------------------------------------------- */
+
+/* What the constructor does may allocate, through the hooks: that is ours, not the program's. */
+static struct thread *own_work_begin(void)
+{
+    struct thread *thread = lifecycle_thread();
+    if (thread != NULL) {
+        thread->busy = 2;
+        thread->units_left = 0;
+    }
+    return thread;
+}
+
+static void own_work_end(struct thread *thread)
+{
+    if (thread == NULL)
+        return;
+    thread->busy = 0;
+    thread->slot->counters.uncounted = 0;
+    sample_rearm(thread);
+}
+
+__attribute__((constructor(101))) static void lifecycle_constructor(void)
+{
+    struct thread *thread = own_work_begin();
+    tid_init();
+    operators_init();
+    if (config.mode == MALLOCTAP_MODE_SAMPLE)
+        stack_walker_init(config.walker);
+    image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
+    if (backend_identity.kind == BACKEND_MTMALLOC) {
+        mtmalloc_stats_attach(&process.lock_rows);
+        pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
+    }
+    if (!image.kernel_wipes)
+        pthread_atfork(NULL, NULL, wipe_all);
+    own_work_end(thread);
+}
+
+__attribute__((destructor)) static void lifecycle_destructor(void)
+{
+    int error = errno;
+    if (__atomic_load_n(&process.state, __ATOMIC_ACQUIRE) == READY)
+        recording_finish(image.system_calls);
+    errno = error;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "area.h"
+
+#include "recording.h"
+
+#include <compiler.h>
+#include <wiped.h>
+
+#include <string.h>
+
+#define PIECES_MAX 96u
+#define PIECE_MAX (64ull << 20)
+#define PIECE_ALIGN 65536ull /* a whole number of every kind of element */
+#define RETRY_TICKS 1000000000ull
+
+struct piece {
+    char *memory;
+    uint64_t start; /* offset in the area */
+    uint64_t size;
+};
+
+/*
+ * Invariants: pieces[i + 1].start == pieces[i].start + pieces[i].size; everything below `count` is
+ * immutable; next <= end of the last piece + one reservation.
+ */
+struct area {
+    uint32_t count; /* of pieces; released after the piece is filled in */
+    uint32_t kind;
+    uint64_t next;     /* offset of the next reservation */
+    uint64_t limit;    /* 0: none */
+    uint64_t retry_at; /* do not try to grow again before */
+    struct piece pieces[PIECES_MAX];
+};
+
+#define AREA_KINDS (MALLOCTAP_EXTENT_LOCKS + 1)
+
+static struct {
+    uint32_t growing; /* a thread is extending the file */
+    struct area areas[AREA_KINDS];
+} WIPED state;
+
+/* Size of the first extent: what a small program gets by with. */
+static const uint32_t first_size[AREA_KINDS] = {
+    [MALLOCTAP_EXTENT_THREADS] = 64u << 10,  [MALLOCTAP_EXTENT_DEPOT] = 256u << 10,
+    [MALLOCTAP_EXTENT_MODULES] = 64u << 10,  [MALLOCTAP_EXTENT_CHUNKS] = 256u << 10,
+    [MALLOCTAP_EXTENT_LATENCY] = 256u << 10, [MALLOCTAP_EXTENT_LOCKS] = 64u << 10,
+};
+
+struct area *area_of(enum malloctap_extent_kind kind)
+{
+    struct area *area = &state.areas[kind];
+    area->kind = kind;
+    return area;
+}
+
+bool area_wipe_on_fork(void)
+{
+    return wipe_on_fork(&state, sizeof state);
+}
+
+void area_wipe(void)
+{
+    memset(&state, 0, sizeof state);
+}
+
+static uint64_t area_end(const struct area *area, uint32_t count)
+{
+    return count ? area->pieces[count - 1].start + area->pieces[count - 1].size : 0;
+}
+
+/* Double the area, up to PIECE_MAX at a time; when that cannot be had, try for less. */
+static bool extend(struct area *area, uint64_t least)
+{
+    uint32_t count = area->count;
+    uint64_t start = area_end(area, count);
+    uint64_t size = start ? start : first_size[area->kind];
+    size = size > PIECE_MAX ? PIECE_MAX : size;
+    size = size < least ? ALIGN_UP(least, PIECE_ALIGN) : size;
+    if (area->limit && start + size > area->limit)
+        size = area->limit > start ? (area->limit - start) & ~(uint64_t)(PIECE_ALIGN - 1) : 0;
+    void *memory = NULL;
+    while (count < PIECES_MAX && size >= least && size > 0) {
+        memory = recording_add_extent((enum malloctap_extent_kind)area->kind, size);
+        if (memory != NULL || size <= first_size[area->kind])
+            break;
+        size = ALIGN_UP(size / 2, PIECE_ALIGN);
+    }
+    if (memory == NULL) {
+        area->retry_at = recording_ticks() + RETRY_TICKS;
+        return false;
+    }
+    area->pieces[count] = (struct piece){memory, start, size};
+    /* Pairs with the acquire in piece_count(): who sees the count sees the piece. */
+    __atomic_store_n(&area->count, count + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool grow(struct area *area, uint32_t seen, uint64_t least)
+{
+    uint64_t retry_at = __atomic_load_n(&area->retry_at, __ATOMIC_RELAXED);
+    if (retry_at != 0 && recording_ticks() < retry_at)
+        return false;
+    /* Acquire pairs with the release below: the next to grow sees the file's end and directory. */
+    if (__atomic_exchange_n(&state.growing, 1, __ATOMIC_ACQUIRE))
+        return false;
+    bool grown = area->count != seen || extend(area, least);
+    __atomic_store_n(&state.growing, 0, __ATOMIC_RELEASE);
+    return grown;
+}
+
+static uint32_t piece_count(const struct area *area)
+{
+    return __atomic_load_n(&area->count, __ATOMIC_ACQUIRE);
+}
+
+static const struct piece *piece_of(const struct area *area, uint32_t count, uint64_t offset)
+{
+    for (uint32_t i = count; i-- > 0;)
+        if (offset >= area->pieces[i].start)
+            return offset - area->pieces[i].start < area->pieces[i].size ? &area->pieces[i] : NULL;
+    return NULL;
+}
+
+void *area_at(const struct area *area, uint64_t offset)
+{
+    const struct piece *piece = piece_of(area, piece_count(area), offset);
+    return piece ? piece->memory + (offset - piece->start) : NULL;
+}
+
+uint64_t area_used(const struct area *area)
+{
+    return __atomic_load_n(&area->next, __ATOMIC_RELAXED);
+}
+
+void area_limit(struct area *area, uint64_t limit)
+{
+    area->limit = limit;
+}
+
+void *area_reserve(struct area *area, uint64_t size, uint64_t *offset)
+{
+    uint64_t next = __atomic_load_n(&area->next, __ATOMIC_RELAXED);
+    for (;;) {
+        uint32_t count = piece_count(area);
+        const struct piece *piece = piece_of(area, count, next);
+        if (piece == NULL) {
+            if (!grow(area, count, size))
+                return NULL;
+            continue;
+        }
+        uint64_t piece_end = piece->start + piece->size;
+        bool fits = piece_end - next >= size;
+        uint64_t taken = fits ? next + size : piece_end;
+        if (!__atomic_compare_exchange_n(&area->next, &next, taken, false, __ATOMIC_RELAXED,
+                                         __ATOMIC_RELAXED))
+            continue;
+        if (!fits) {
+            next = taken;
+            continue;
+        }
+        if (area_end(area, count) - taken < piece->size / 4)
+            grow(area, count, first_size[area->kind]);
+        *offset = next;
+        return piece->memory + (next - piece->start);
+    }
+}
+
+/* ---- what the stack side takes -----------------------------------------------------------------
+ */
+
+struct malloctap_stack *area_stack_alloc(uint32_t frames, uint32_t *id)
+{
+    struct area *depot = area_of(MALLOCTAP_EXTENT_DEPOT);
+    uint64_t size = sizeof(struct malloctap_stack) + frames * sizeof(uint64_t);
+    uint64_t offset;
+    struct malloctap_stack *stack = area_reserve(depot, size, &offset);
+    if (stack != NULL && offset == 0) /* id 0 means none: give the first place away */
+        stack = area_reserve(depot, size, &offset);
+    if (stack == NULL || offset / 8 > UINT32_MAX) {
+        recording_lost(stacks_no_space, 1);
+        return NULL;
+    }
+    *id = (uint32_t)(offset / 8);
+    return stack;
+}
+
+const struct malloctap_stack *area_stack(uint32_t id)
+{
+    return area_at(area_of(MALLOCTAP_EXTENT_DEPOT), (uint64_t)id * 8);
+}
+
+struct malloctap_module *area_module_alloc(uint32_t *id)
+{
+    uint64_t offset;
+    struct malloctap_module *module = NULL;
+    if (area_used(area_of(MALLOCTAP_EXTENT_MODULES)) < 65535 * sizeof *module)
+        module = area_reserve(area_of(MALLOCTAP_EXTENT_MODULES), sizeof *module, &offset);
+    if (module == NULL) {
+        recording_lost(modules_no_space, 1);
+        return NULL;
+    }
+    *id = (uint32_t)(offset / sizeof *module) + 1;
+    return module;
+}
+
+uint64_t area_ticks(void)
+{
+    return recording_ticks();
+}

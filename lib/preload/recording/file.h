@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.h - the file of a recording: its name, its creation, more of it.
+ */
+#ifndef PRELOAD_FILE_H
+#define PRELOAD_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct file {
+    char path[4096]; /* absolute */
+    uint64_t device;
+    uint64_t inode;
+};
+
+/* Create a new file under the name that the options ask for. False, with errno, when it cannot be;
+ * `ret->path` then is the name that was tried. */
+bool file_create(struct file *ret, bool child);
+
+/* Allocate bytes [offset, offset + size) on disk and map them shared. NULL, with errno, on failure.
+ */
+void *file_extend(const struct file *file, uint64_t offset, uint64_t size);
+
+#endif

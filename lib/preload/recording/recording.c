@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "recording.h"
+
+#include "file.h"
+
+#include <backend/backend.h>
+#include <compiler.h>
+#include <config/config.h>
+#include <sys.h>
+#include <text.h>
+#include <wiped.h>
+
+#include <elf.h>
+#include <string.h>
+#include <time.h>
+
+static struct recording {
+    struct malloctap_header *header;
+    uint64_t end; /* of the file: where the next extent begins */
+    bool in_file;
+} WIPED recording;
+
+/* What may be mapped from a parent's recording. Not wiped: a child finds here what to let go of. */
+static struct {
+    void *memory;
+    uint64_t size;
+} mappings[MALLOCTAP_EXTENTS_MAX + 1];
+static unsigned mapping_count;
+
+static struct file file;
+
+/* Stands in until there is a recording, and when there can be none at all. */
+static struct malloctap_header no_header;
+
+struct malloctap_header *recording_header(void)
+{
+    struct malloctap_header *header = __atomic_load_n(&recording.header, __ATOMIC_ACQUIRE);
+    return header ? header : &no_header;
+}
+
+bool recording_in_file(void)
+{
+    return recording.in_file;
+}
+
+uint64_t recording_ticks(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool recording_wipe_on_fork(void)
+{
+    return wipe_on_fork(&recording, sizeof recording);
+}
+
+void recording_wipe(void)
+{
+    memset(&recording, 0, sizeof recording);
+}
+
+/*
+ * A hook that a signal interrupted may have forked in its handler and come back here in the child
+ * with a pointer into the parent's recording. It must not write there, and must not crash either:
+ * so the mappings are replaced by memory of the child's own.
+ */
+static void let_go_of_parent(void)
+{
+    for (unsigned i = 0; i < mapping_count; i++)
+        mmap(mappings[i].memory, mappings[i].size, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    mapping_count = 0;
+}
+
+static void *map_more(uint64_t size)
+{
+    void *memory =
+        recording.in_file ? file_extend(&file, recording.end, size) : sys_map_anonymous(size);
+    if (memory == NULL)
+        return NULL;
+    recording.end += size;
+    if (mapping_count < ARRAY_LENGTH(mappings)) {
+        mappings[mapping_count].memory = memory;
+        mappings[mapping_count].size = size;
+        mapping_count++;
+    }
+    return memory;
+}
+
+static void read_command_line(char *to, size_t size)
+{
+    char raw[1024];
+    long length = sys_read_file("/proc/self/cmdline", raw, sizeof raw);
+    struct text text = text_begin(to, size);
+    for (long at = 0; at < length;) {
+        const char *argument = raw + at;
+        size_t count = strnlen(argument, (size_t)(length - at));
+        bool plain = count > 0 && strcspn(argument, " \t\n\"'\\$`*?[]<>|&;()#~!{}") >= count;
+        if (at > 0)
+            text_add(&text, " ");
+        if (plain) {
+            text_add_bytes(&text, argument, count);
+        } else {
+            text_add(&text, "'");
+            for (size_t i = 0; i < count; i++)
+                text_add_bytes(&text, argument[i] == '\'' ? "'\\''" : &argument[i],
+                               argument[i] == '\'' ? 4 : 1);
+            text_add(&text, "'");
+        }
+        at += (long)count + 1;
+    }
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    struct text text = text_begin(to, size);
+    text_add(&text, from);
+}
+
+static void fill_clock(struct malloctap_header *header)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    header->start_realtime_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    header->start_ticks = recording_ticks();
+    header->clock_mult = 1;
+    header->clock_shift = 0;
+}
+
+static void fill_header(struct malloctap_header *header)
+{
+    header->version = MALLOCTAP_VERSION;
+    header->byte_order = MALLOCTAP_BYTE_ORDER;
+    header->header_size = MALLOCTAP_HEADER_SIZE;
+    header->header_used = sizeof *header;
+    header->mode = config.mode;
+    header->pid = (uint32_t)syscall(SYS_getpid);
+    header->parent_pid = (uint32_t)syscall(SYS_getppid);
+#ifdef __x86_64__
+    header->arch = EM_X86_64;
+#elif defined(__aarch64__)
+    header->arch = EM_AARCH64;
+#endif
+    header->pointer_bits = 8 * sizeof(void *);
+    header->page_size = (uint32_t)getpagesize();
+    header->chunk_size = RECORDING_CHUNK_SIZE;
+    fill_clock(header);
+    if (config.mode == MALLOCTAP_MODE_SAMPLE) {
+        header->sample_mean = config.bytes;
+        header->call_units = config_call_units();
+    }
+    header->ring_limit = config.ring;
+    long length = sys_readlink("/proc/self/exe", header->executable, sizeof header->executable - 1);
+    header->executable[length > 0 ? length : 0] = '\0';
+    read_command_line(header->command_line, sizeof header->command_line);
+    copy_text(header->backend, sizeof header->backend, config.backend);
+    copy_text(header->backend_object, sizeof header->backend_object, backend_identity.object);
+    copy_text(header->options, sizeof header->options, config.as_given);
+    header->state = MALLOCTAP_STATE_RUNNING;
+    /* With this the file is a recording. */
+    __atomic_store_n(&header->magic, MALLOCTAP_MAGIC, __ATOMIC_RELEASE);
+}
+
+/* Without translations, which would be read from a file. */
+static const char *error_text(int error)
+{
+#ifdef __GLIBC__
+    const char *text = strerrordesc_np(error);
+    return text ? text : "unknown error";
+#else
+    return strerror(error);
+#endif
+}
+
+void recording_open(bool child)
+{
+    let_go_of_parent();
+    recording.in_file = (!child || config.children) && file_create(&file, child);
+    int error = errno;
+    struct malloctap_header *header = map_more(MALLOCTAP_HEADER_SIZE);
+    if (recording.in_file && header == NULL) {
+        error = errno;
+        syscall(SYS_unlinkat, AT_FDCWD, file.path, 0);
+        recording.in_file = false;
+        recording.end = 0;
+        header = map_more(MALLOCTAP_HEADER_SIZE);
+    }
+    if (!recording.in_file && !(child && !config.children))
+        config_say("cannot record to ", file.path, ": ", error_text(error),
+                   "; the program runs on, unrecorded", NULL);
+    if (header == NULL)
+        header = &no_header;
+    fill_header(header);
+    __atomic_store_n(&recording.header, header, __ATOMIC_RELEASE);
+}
+
+void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size)
+{
+    struct malloctap_header *header = recording_header();
+    uint32_t index = header->extent_count;
+    uint64_t offset = recording.end;
+    void *memory = NULL;
+    if (index < MALLOCTAP_EXTENTS_MAX)
+        memory = map_more(size);
+    if (memory == NULL) {
+        recording_lost(extents_failed, 1);
+        return NULL;
+    }
+    struct malloctap_extent *extent = &header->extents[index];
+    extent->offset = offset;
+    extent->size = size;
+    /* A reader that sees the kind sees where the extent is. */
+    __atomic_store_n(&extent->kind, kind, __ATOMIC_RELEASE);
+    __atomic_store_n(&header->extent_count, index + 1, __ATOMIC_RELEASE);
+    return memory;
+}
+
+static uint64_t peak_rss_bytes(void)
+{
+    char status[4096];
+    if (sys_read_file("/proc/self/status", status, sizeof status) <= 0)
+        return 0;
+    const char *line = strstr(status, "VmHWM:");
+    uint64_t kib = 0;
+    if (line == NULL)
+        return 0;
+    for (line += strlen("VmHWM:"); *line == ' ' || *line == '\t'; line++)
+        ;
+    for (; *line >= '0' && *line <= '9'; line++)
+        kib = kib * 10 + (uint64_t)(*line - '0');
+    return kib * 1024;
+}
+
+void recording_finish(bool may_call_system)
+{
+    struct malloctap_header *header = recording_header();
+    if (may_call_system)
+        header->peak_rss_bytes = peak_rss_bytes();
+    header->end_ticks = recording_ticks();
+    __atomic_store_n(&header->state, MALLOCTAP_STATE_FINISHED, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recording.h - this process's recording: the file, its header, and growing it.
+ *
+ * Space is allocated on disk before it is mapped and handed out, so a full disk is an error here
+ * and never a SIGBUS later. No descriptor stays open: to grow, the file is opened again and its
+ * identity is checked. Where no file can be had, the recording is plain memory that nobody will
+ * read: the program runs on, and it was said once.
+ */
+#ifndef PRELOAD_RECORDING_H
+#define PRELOAD_RECORDING_H
+
+#include <counter.h>
+#include <malloctap/recording.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RECORDING_CHUNK_SIZE (16u * 1024)
+
+/*
+ * Create the recording of this process and fill in its header. `child`: the process was forked from
+ * one that had a recording, which is unmapped here for good. Called once a process, by its first
+ * call.
+ */
+void recording_open(bool child);
+
+/* The header; of memory nobody reads until recording_open() is through. Never NULL. */
+struct malloctap_header *recording_header(void);
+
+/* Whether there is a file behind it. */
+bool recording_in_file(void);
+
+/* Add an extent of `size` bytes (a multiple of 4096): mapped, zeroed, in the directory. NULL when
+ * there is no space; counted. Callers are serialised by area.c. */
+void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size);
+
+/* Now: CLOCK_MONOTONIC in nanoseconds. */
+uint64_t recording_ticks(void);
+
+/* The process is at its end. `may_call_system`: whether reading its peak memory from /proc is safe.
+ */
+void recording_finish(bool may_call_system);
+
+/* Register the wiped state; false if the kernel cannot wipe it. */
+bool recording_wipe_on_fork(void);
+void recording_wipe(void);
+
+#define recording_lost(field, amount) counter_add_shared(&recording_header()->lost.field, (amount))
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lives.h - sampled blocks that are still allocated, by address.
+ *
+ * A fixed table of buckets, each of eight addresses in one cache line; an address may be in either
+ * of two buckets, so the table works until it is nearly full. In front of it stands a counting
+ * filter, so that a free of any other block costs one load. Lock-free; every thread may use it at
+ * any time.
+ */
+#ifndef PRELOAD_LIVES_H
+#define PRELOAD_LIVES_H
+
+#include <compiler.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LIVES_FILTER_BITS 16
+
+struct life {
+    uint64_t size; /* bytes requested */
+    double weight;
+    uint64_t ticks;
+    uint32_t stack;
+};
+
+/* Number of live addresses that fall on each place; sticks at 255. */
+extern uint8_t lives_filter[1u << LIVES_FILTER_BITS] HIDDEN;
+
+static always_inline uint64_t lives_hash(const void *block)
+{
+    /* Fibonacci hashing; blocks are 16-aligned, and the multiplication carries upwards only. */
+    return ((uint64_t)(uintptr_t)block >> 4) * 0x9e3779b97f4a7c15ull;
+}
+
+/* False: `block` is certainly not in the table. */
+static always_inline bool lives_maybe(const void *block)
+{
+    return lives_filter[lives_hash(block) >> (64 - LIVES_FILTER_BITS)] != 0;
+}
+
+/* Remember a block; false when there is no room. To be called before the program gets the address.
+ */
+bool lives_add(const void *block, const struct life *life);
+
+/* Forget a block; false when it is not there. To be called before the memory goes back. */
+bool lives_take(const void *block, struct life *ret);
+
+bool lives_wipe_on_fork(void);
+void lives_wipe(void);
+
+#endif

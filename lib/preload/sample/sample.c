@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "sample.h"
+
+#include "exponential.h"
+
+#include <config/config.h>
+#include <recording/recording.h>
+#include <recording/ring.h>
+#include <stack/capture.h>
+#include <wiped.h>
+
+#include <string.h>
+#include <sys/auxv.h>
+
+/* More than any call costs, for a thread that is not to be sampled. */
+#define NEVER UINT64_MAX
+
+void sample_rearm(struct thread *thread)
+{
+    thread->units_left = NEVER;
+    if (config.mode == MALLOCTAP_MODE_SAMPLE)
+        thread->units_left = exponential_draw(&thread->random, config.bytes);
+}
+
+/* A struct of the stack side in whole pages, so that it can be wiped. */
+static struct {
+    struct stack_tables tables;
+} WIPED stacks;
+
+bool sample_wipe_on_fork(void)
+{
+    return wipe_on_fork(&stacks, sizeof stacks);
+}
+
+void sample_wipe(void)
+{
+    memset(&stacks, 0, sizeof stacks);
+}
+
+/* splitmix64's finaliser: neighbouring seeds give unrelated generators. */
+static uint64_t scramble(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+    return x ^ (x >> 31);
+}
+
+void sample_thread_init(struct thread *thread)
+{
+    uint64_t seed = recording_ticks() ^ (uint64_t)thread->slot->tid << 40 ^ thread->slot->thread;
+    const void *kernel_random = (const void *)getauxval(AT_RANDOM);
+    if (kernel_random != NULL) {
+        uint64_t bits;
+        memcpy(&bits, kernel_random, sizeof bits);
+        seed ^= bits;
+    }
+    thread->random = scramble(seed) | 1;
+    thread->call_units = config_call_units();
+    sample_rearm(thread);
+}
+
+static uint32_t capture(struct thread *thread)
+{
+    uint32_t flags = 0;
+    uint32_t stack = stack_capture(&stacks.tables, (uint32_t)config.frames, &flags);
+    if (flags & MALLOCTAP_STACK_TRUNCATED)
+        counter_add(&thread->slot->counters.stacks_truncated, 1);
+    return stack;
+}
+
+static double weight_of(const struct thread *thread, const struct call *call)
+{
+    uint64_t bytes = call->op == MALLOCTAP_OP_FREE ? 0 : call->size;
+    return exponential_weight(thread->call_units + bytes, config.bytes);
+}
+
+static bool record_call(struct thread *thread, const struct call *call, uint8_t kind,
+                        uint64_t ticks, const void *address, double weight, uint32_t flags,
+                        uint32_t stack)
+{
+    struct malloctap_sample sample = {
+        .head = {kind, (uint8_t)call->op, sizeof sample, stack},
+        .ticks = ticks,
+        .address = (uintptr_t)address,
+        .size = call->op == MALLOCTAP_OP_FREE ? 0 : call->size,
+        .weight = weight,
+        .flags = flags,
+    };
+    bool recorded = ring_append(thread, &sample.head);
+    counter_add(recorded ? &thread->slot->counters.samples : &thread->slot->counters.samples_lost,
+                1);
+    return recorded;
+}
+
+void sample_allocation(struct thread *thread, const struct call *call)
+{
+    if (config.mode != MALLOCTAP_MODE_SAMPLE)
+        return;
+    uint64_t ticks = recording_ticks();
+    double weight = weight_of(thread, call);
+    uint32_t stack = capture(thread);
+    uint32_t flags = call->result == NULL ? MALLOCTAP_SAMPLE_FAILED : 0;
+    if (call->result != NULL) {
+        struct life life = {call->size, weight, ticks, stack};
+        if (!lives_add(call->result, &life)) {
+            flags |= MALLOCTAP_SAMPLE_UNTRACKED;
+            counter_add(&thread->slot->counters.lives_lost, 1);
+        }
+    }
+    if (!record_call(thread, call, MALLOCTAP_RECORD_ALLOC, ticks, call->result, weight, flags,
+                     stack)) {
+        struct life unrecorded;
+        if (call->result != NULL)
+            lives_take(call->result, &unrecorded);
+    }
+}
+
+void sample_free(struct thread *thread, const struct call *call)
+{
+    if (config.mode != MALLOCTAP_MODE_SAMPLE)
+        return;
+    uint64_t ticks = recording_ticks();
+    record_call(thread, call, MALLOCTAP_RECORD_FREE, ticks, call->block, weight_of(thread, call), 0,
+                capture(thread));
+}
+
+void sample_freed(struct thread *thread, const struct call *call, const struct life *life,
+                  uint64_t ticks)
+{
+    struct malloctap_freed freed = {
+        .head = {MALLOCTAP_RECORD_FREED, (uint8_t)call->op, sizeof freed, life->stack},
+        .ticks = ticks,
+        .address = (uintptr_t)call->block,
+        .size = life->size,
+        .weight = life->weight,
+        .allocated_ticks = life->ticks,
+    };
+    if (!ring_append(thread, &freed.head))
+        counter_add(&thread->slot->counters.samples_lost, 1);
+}
