@@ -138,6 +138,17 @@ static void words_nothing(const char *name, const struct verdict_measure *time, 
              share_words(target / base).text, emit_count((double)needed).text);
 }
 
+/* Nothing differs from itself, not even by chance. */
+static void differences_clear(struct verdict *verdict)
+{
+    for (int i = 0; i < MEASURES; i++) {
+        struct verdict_measure *measure = &verdict->measures[i];
+        measure->difference = (struct statistics_difference){NAN, {NAN, NAN}};
+        measure->share = measure->probability = NAN;
+        measure->differs = false;
+    }
+}
+
 void verdict_reach(const struct verdict_sample *first, const struct verdict_sample *sample,
                    struct verdict *ret)
 {
@@ -150,8 +161,10 @@ void verdict_reach(const struct verdict_sample *first, const struct verdict_samp
         free(a.values);
         free(b.values);
     }
-    if (first == sample)
+    if (first == sample) {
+        differences_clear(ret);
         return;
+    }
     const struct verdict_measure *time = &ret->measures[MEASURE_wall_ns];
     const struct verdict_measure *memory = &ret->measures[MEASURE_peak_rss_bytes];
     time_first = column_take(first, MEASURE_wall_ns);
