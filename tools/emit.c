@@ -137,6 +137,15 @@ json_object *emit_json_number(double number)
     return json_object_new_double_s(number, text.text);
 }
 
+json_object *emit_json_share(double share)
+{
+    struct emit_text text;
+    if (!isfinite(share))
+        return NULL;
+    snprintf(text.text, sizeof text.text, "%.6g", share); /* small ones keep their digits */
+    return json_object_new_double_s(share, text.text);
+}
+
 void emit_json_print(json_object *object, FILE *out)
 {
     const int style =
@@ -183,6 +192,13 @@ void emit_csv_number(struct emit_csv *csv, double number)
         return;
     number_text(number, &text);
     fputs(text.text, csv->out);
+}
+
+void emit_csv_share(struct emit_csv *csv, double share)
+{
+    next_value(csv);
+    if (isfinite(share))
+        fprintf(csv->out, "%.6g", share);
 }
 
 void emit_csv_count(struct emit_csv *csv, uint64_t count)

@@ -59,6 +59,7 @@ enum emit_format { EMIT_TEXT, EMIT_JSON, EMIT_CSV };
 json_object *emit_json_text(const char *text); /* NULL: null */
 json_object *emit_json_count(uint64_t count);
 json_object *emit_json_number(double number); /* three decimals at most; not finite: null */
+json_object *emit_json_share(double share);   /* six digits; not finite: null */
 
 /* Print with a newline, and release. */
 void emit_json_print(json_object *object, FILE *out);
@@ -70,6 +71,7 @@ struct emit_csv {
 };
 void emit_csv_text(struct emit_csv *csv, const char *text); /* NULL: empty */
 void emit_csv_number(struct emit_csv *csv, double number);  /* not finite: empty */
+void emit_csv_share(struct emit_csv *csv, double share);    /* six digits */
 void emit_csv_count(struct emit_csv *csv, uint64_t count);
 void emit_csv_end(struct emit_csv *csv);
 

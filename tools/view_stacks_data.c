@@ -47,7 +47,7 @@ static json_object *row_json(const struct view_stacks *view, const struct rankin
     ESTIMATES(X)
 #undef X
     json_object_object_add(object, "samples", emit_json_count(row->sums.samples));
-    json_object_object_add(object, "share", emit_json_number(view_stacks_share(view, row)));
+    json_object_object_add(object, "share", emit_json_share(view_stacks_share(view, row)));
     json_object_object_add(object, "merged", emit_json_count(row->merged));
     json_object_object_add(object, "truncated", json_object_new_boolean(row->truncated));
     json_object_object_add(object, "frames_hidden", emit_json_count(row->frames_hidden));
@@ -145,7 +145,7 @@ void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
         ESTIMATES(X)
 #undef X
         emit_csv_count(&csv, row->sums.samples);
-        emit_csv_number(&csv, view_stacks_share(view, row));
+        emit_csv_share(&csv, view_stacks_share(view, row));
         emit_csv_text(&csv, frames);
         emit_csv_end(&csv);
         free(frames);

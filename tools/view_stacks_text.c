@@ -23,13 +23,20 @@ static struct emit_text figure(double value, enum ranking_by by)
     }
 }
 
+/* More digits of an error than two mean nothing. */
+static double two_digits(double error)
+{
+    double unit = pow(10, floor(log10(error)) - 1);
+    return unit > 1 ? round(error / unit) * unit : error;
+}
+
 static void print_estimate(struct estimate estimate, enum ranking_by by, FILE *out)
 {
-    static const char *const units[RANKING_BYS] = {" calls", " bytes", " live", " inside",
+    static const char *const units[RANKING_BYS] = {" calls", " bytes", " bytes live", " inside",
                                                    " waiting"};
     fputs(figure(estimate.value, by).text, out);
     if (estimate.variance > 0)
-        fprintf(out, " ± %s", figure(estimate_stderr(estimate), by).text);
+        fprintf(out, " ± %s", figure(two_digits(estimate_stderr(estimate)), by).text);
     fputs(units[by], out);
 }
 
@@ -113,15 +120,19 @@ void view_stacks_notes_text(const struct view_stacks *view, FILE *out)
 }
 
 /*
- * Estimated and exact totals differ by chance. When they differ by more than four standard errors
- * it is not chance: records are missing, and the reader must know what the rest stands for.
+ * Estimated and exact totals differ by chance. When they differ by more than four of the standard
+ * errors that the exact total leads one to expect, it is not chance: records are missing, and the
+ * reader must know what the rest stands for.
  */
 static void print_coverage(const struct view_stacks *view, FILE *out)
 {
     struct estimate calls = view->aggregate.all.calls;
     double exact = (double)view->exact.calls;
-    if (exact > 0 && fabs(calls.value - exact) > 4 * estimate_stderr(calls) + 0.5)
-        fprintf(out, "the samples at hand stand for %s of these calls\n",
+    if (calls.value <= 0 || exact <= 0)
+        return;
+    double expected_error = sqrt(calls.variance * exact / calls.value);
+    if (fabs(calls.value - exact) > 4 * expected_error + 0.5)
+        fprintf(out, "The samples at hand stand for %s of these calls.\n",
                 emit_percent(calls.value / exact).text);
 }
 

@@ -3,8 +3,6 @@
 #include "view_counters.h"
 #include "view_summary_facts.h"
 
-#include <math.h>
-
 static json_object *totals_json(const struct summary *summary)
 {
     json_object *object = json_object_new_object();
@@ -56,12 +54,6 @@ static json_object *locks_json(const struct summary *summary)
     return array;
 }
 
-/* Shares are small: three decimals would cut them. */
-static json_object *share_json(double share)
-{
-    return isnan(share) ? NULL : json_object_new_double(share);
-}
-
 static json_object *summary_json(const struct summary *summary)
 {
     const struct malloctap_header *header = summary->header;
@@ -86,10 +78,10 @@ static json_object *summary_json(const struct summary *summary)
     ADD("totals", totals_json(summary));
     ADD("lost", view_lost_json(summary->recording));
     ADD("peak_rss_bytes", rss ? emit_json_count(rss) : NULL);
-    ADD("allocator_share", share_json(summary->allocator_share.value));
-    ADD("allocator_share_stderr", share_json(estimate_stderr(summary->allocator_share)));
-    ADD("wait_share", share_json(summary->wait_share.value));
-    ADD("wait_share_stderr", share_json(estimate_stderr(summary->wait_share)));
+    ADD("allocator_share", emit_json_share(summary->allocator_share.value));
+    ADD("allocator_share_stderr", emit_json_share(estimate_stderr(summary->allocator_share)));
+    ADD("wait_share", emit_json_share(summary->wait_share.value));
+    ADD("wait_share_stderr", emit_json_share(estimate_stderr(summary->wait_share)));
     ADD("damaged_chunks", emit_json_count(summary->threads.aggregate.damaged));
     ADD("sizes", sizes_json(summary));
     ADD("locks", locks_json(summary));

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the views print of a synthetic recording, compared with the files in golden/. After a wanted
+ * change, run with VIEWS_GOLDEN_WRITE=1 and look at the difference before committing it.
+ */
+#include "view_stacks.h"
+#include "view_summary.h"
+#include "view_threads.h"
+#include "views_recording.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* ---- printing into memory ---------------------------------------------------------------------
+ */
+
+struct output {
+    char *text;
+    size_t size;
+    FILE *file;
+};
+
+static struct output output_begin(void)
+{
+    return (struct output){.file = tmpfile()};
+}
+
+/* A real file, since styles depend on the descriptor. */
+static void output_end(struct output *output)
+{
+    long size = ftell(output->file);
+    output->text = calloc(1, (size_t)size + 1);
+    rewind(output->file);
+    output->size = fread(output->text, 1, (size_t)size, output->file);
+    fclose(output->file);
+}
+
+static char *read_whole(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 1 << 16);
+    if (file) {
+        text[fread(text, 1, (1 << 16) - 1, file)] = '\0';
+        fclose(file);
+    }
+    return text;
+}
+
+static void assert_golden(struct output *output, const char *name)
+{
+    char path[4096];
+    output_end(output);
+    snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
+    if (getenv("VIEWS_GOLDEN_WRITE")) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fwrite(output->text, 1, output->size, file);
+        fclose(file);
+    }
+    char *expected = read_whole(path);
+    if (strcmp(output->text, expected))
+        fail_msg("%s differs; printed:\n%s", name, output->text);
+    free(expected);
+    free(output->text);
+}
+
+/* ---- views ------------------------------------------------------------------------------------
+ */
+
+static const struct view_stacks_query by_calls = {
+    .calls.ops = AGGREGATE_OPS_ALLOC,
+    .op = "malloc",
+    .rows_max = 10,
+};
+
+static void print_stacks(struct malloctap_recording *recording, struct view_stacks_query query,
+                         enum emit_format format, FILE *out)
+{
+    struct view_stacks view;
+    struct malloctap_error error;
+    if (view_stacks_create(recording, query, &view, &error) < 0)
+        fail_msg("%s", error.text);
+    view_stacks_print(&view, format, out);
+    view_stacks_destroy(&view);
+}
+
+static void check_stacks(struct view_stacks_query query, enum emit_format format, const char *name)
+{
+    struct views_recording built = views_recording_create();
+    struct malloctap_recording *recording = views_recording_open(built.builder);
+    struct output output = output_begin();
+    print_stacks(recording, query, format, output.file);
+    assert_golden(&output, name);
+    malloctap_recording_close(recording);
+    recording_builder_destroy(built.builder);
+}
+
+static void stacks_text(void **state)
+{
+    check_stacks(by_calls, EMIT_TEXT, "stacks.txt");
+}
+
+static void stacks_reverse_by_live(void **state)
+{
+    struct view_stacks_query query = by_calls;
+    query.ranking.by = RANKING_BY_LIVE;
+    query.reverse = true;
+    query.ranking.depth = 1;
+    check_stacks(query, EMIT_TEXT, "stacks-live-reverse.txt");
+}
+
+static void stacks_json(void **state)
+{
+    check_stacks(by_calls, EMIT_JSON, "stacks.json");
+}
+
+static void stacks_csv(void **state)
+{
+    check_stacks(by_calls, EMIT_CSV, "stacks.csv");
+}
+
+static void stacks_of_one_thread(void **state)
+{
+    struct view_stacks_query query = by_calls;
+    query.calls.tid = 4712;
+    query.rows_max = 1;
+    check_stacks(query, EMIT_TEXT, "stacks-thread.txt");
+}
+
+static void assert_refused(struct recording_builder *builder, struct view_stacks_query query,
+                           const char *words)
+{
+    struct malloctap_recording *recording = views_recording_open(builder);
+    struct malloctap_error error;
+    struct view_stacks view;
+    assert_int_equal(view_stacks_create(recording, query, &view, &error), -1);
+    if (!strstr(error.text, words))
+        fail_msg("said: %s", error.text);
+    malloctap_recording_close(recording);
+}
+
+static void what_cannot_be_ranked_is_said(void **state)
+{
+    struct views_recording built = views_recording_create();
+    struct view_stacks_query query = by_calls;
+    query.ranking.by = RANKING_BY_TIME;
+    assert_refused(built.builder, query, "no call was timed");
+    recording_builder_destroy(built.builder);
+
+    struct recording_builder *counted = recording_builder_create();
+    recording_builder_header(counted)->mode = MALLOCTAP_MODE_COUNT;
+    assert_refused(counted, by_calls, "mode count");
+    recording_builder_destroy(counted);
+}
+
+static void missing_records_show_in_the_header(void **state)
+{
+    struct views_recording built = views_recording_create();
+    recording_builder_header(built.builder)->lost.records_overwritten = 900;
+    recording_builder_add_thread(built.builder, 4713, "busy")
+        ->counters.calls[MALLOCTAP_OP_MALLOC][3] = 9000000;
+    struct malloctap_recording *recording = views_recording_open(built.builder);
+    struct output output = output_begin();
+    print_stacks(recording, by_calls, EMIT_TEXT, output.file);
+    output_end(&output);
+    assert_non_null(strstr(output.text, "900 records overwritten by newer ones"));
+    assert_non_null(strstr(output.text, "stand for 9.9 % of these calls"));
+    free(output.text);
+    malloctap_recording_close(recording);
+    recording_builder_destroy(built.builder);
+}
+
+static void check_threads(enum emit_format format, const char *name)
+{
+    struct views_recording built = views_recording_create();
+    struct malloctap_recording *recording = views_recording_open(built.builder);
+    struct output output = output_begin();
+    struct view_threads view;
+    struct malloctap_error error;
+    assert_int_equal(view_threads_create(recording, &view, &error), 0);
+    view_threads_print(&view, format, output.file);
+    view_threads_destroy(&view);
+    assert_golden(&output, name);
+    malloctap_recording_close(recording);
+    recording_builder_destroy(built.builder);
+}
+
+static void threads(void **state)
+{
+    check_threads(EMIT_TEXT, "threads.txt");
+    check_threads(EMIT_JSON, "threads.json");
+    check_threads(EMIT_CSV, "threads.csv");
+}
+
+static void check_summary(struct recording_builder *builder, enum emit_format format,
+                          const char *name)
+{
+    struct malloctap_recording *recording = views_recording_open(builder);
+    struct output output = output_begin();
+    struct malloctap_error error;
+    assert_int_equal(view_summary_print(recording, format, output.file, &error), 0);
+    assert_golden(&output, name);
+    malloctap_recording_close(recording);
+}
+
+static void summary(void **state)
+{
+    struct views_recording built = views_recording_create();
+    check_summary(built.builder, EMIT_TEXT, "summary.txt");
+    check_summary(built.builder, EMIT_JSON, "summary.json");
+    check_summary(built.builder, EMIT_CSV, "summary.csv");
+    recording_builder_destroy(built.builder);
+}
+
+/* mtmalloc's locks, timed calls, losses: what a plain recording has not. */
+static void summary_of_everything(void **state)
+{
+    struct views_recording built = views_recording_create();
+    struct malloctap_header *header = recording_builder_header(built.builder);
+    strcpy(header->backend, "mtmalloc");
+    strcpy(header->backend_object, "built in");
+    header->state = MALLOCTAP_STATE_RUNNING;
+    header->pid = 0; /* no such process any more */
+    header->lost.calls_before_start = 3;
+    for (uint32_t list = 0; list < 2; list++) {
+        struct malloctap_lock_row *row = recording_builder_add_lock(built.builder);
+        *row = (struct malloctap_lock_row){.kind = MALLOCTAP_LOCK_PARENT,
+                                           .list = list,
+                                           .acquisitions = 450000,
+                                           .contended = 1200,
+                                           .wait_ns = 3400000,
+                                           .wait_max_ns = 56000 + list};
+    }
+    recording_builder_add_alloc(built.builder, built.main_thread,
+                                (struct malloctap_sample){.head.stack = built.load,
+                                                          .ticks = 5000,
+                                                          .address = 1 << 20,
+                                                          .size = 100,
+                                                          .weight = 10000,
+                                                          .probe = 1,
+                                                          .time_ns = 9000,
+                                                          .wait_ns = 8000});
+    check_summary(built.builder, EMIT_TEXT, "summary-everything.txt");
+    recording_builder_destroy(built.builder);
+}
+
+static void summary_of_nothing(void **state)
+{
+    struct recording_builder *builder = recording_builder_create();
+    check_summary(builder, EMIT_TEXT, "summary-nothing.txt");
+    recording_builder_destroy(builder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stacks_text),
+        cmocka_unit_test(stacks_reverse_by_live),
+        cmocka_unit_test(stacks_json),
+        cmocka_unit_test(stacks_csv),
+        cmocka_unit_test(stacks_of_one_thread),
+        cmocka_unit_test(what_cannot_be_ranked_is_said),
+        cmocka_unit_test(missing_records_show_in_the_header),
+        cmocka_unit_test(threads),
+        cmocka_unit_test(summary),
+        cmocka_unit_test(summary_of_everything),
+        cmocka_unit_test(summary_of_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
