@@ -83,25 +83,25 @@ enum { OUTPUT_MAX = 1000 };
 int output_prepare(struct tap *tap, const char *file, const char *program, bool force,
                    char *message, size_t size)
 {
-    char directory[PATH_MAX], name[NAME_MAX + 1];
+    char directory[PATH_MAX], own[NAME_MAX + 1];
     tap->output_takes_pid = !file;
     if (file && (!*file || file[strlen(file) - 1] == '/')) {
         snprintf(message, size, "-o '%s': is no file name; name a file: -o run.mtap", file);
         return -1;
     }
-    /* cut: a program's name and a pid must fit one file name */
-    if (file)
-        snprintf(name, sizeof name, "%s", file_name(file));
-    else
-        snprintf(name, sizeof name, "malloctap.%.200s", file_name(program));
+    /* A program's name and a pid must fit one file name; one that was given must fit as it is. */
+    snprintf(own, sizeof own, "malloctap.%.200s", file_name(program));
+    const char *name = file ? file_name(file) : own;
     if (directory_resolve(file ? file : name, directory, message, size))
         return -1;
     int length = snprintf(tap->output, sizeof tap->output, "%s/%s",
                           strcmp(directory, "/") == 0 ? "" : directory, name);
-    if (length >= OUTPUT_MAX) {
-        snprintf(message, size,
-                 "%s: the full path is longer than %d bytes; write elsewhere with -o", name,
-                 OUTPUT_MAX);
+    if (length >= OUTPUT_MAX || strlen(name) > NAME_MAX) {
+        snprintf(
+            message, size,
+            "%s: too long a name, or longer than %d bytes with its directory; choose a shorter "
+            "one with -o",
+            name, OUTPUT_MAX);
         return -1;
     }
     return file ? way_clear(tap->output, force, message, size) : 0;

@@ -76,6 +76,20 @@ static struct emit_text bytes_words(double bytes)
     return ret;
 }
 
+/* As much as one says of a difference: two figures or three. */
+static struct emit_text time_words(double ns)
+{
+    static const char *const units[] = {"ns", "us", "ms", "s"};
+    struct emit_text ret;
+    size_t unit = 0;
+    if (ns >= 120e9)
+        return emit_duration(ns);
+    for (; ns >= 999.5 && unit + 1 < sizeof units / sizeof *units; unit++)
+        ns /= 1000;
+    snprintf(ret.text, sizeof ret.text, ns < 99.95 ? "%.1f %s" : "%.0f %s", ns, units[unit]);
+    return ret;
+}
+
 static struct emit_text share_words(double share)
 {
     struct emit_text ret;
@@ -97,7 +111,7 @@ static void words_trade(const char *name, const struct verdict_measure *time,
 {
     double ns = time->difference.difference, bytes = memory->difference.difference;
     char seconds[128], sizes[128];
-    amount(time, emit_duration(fabs(ns)), seconds, sizeof seconds);
+    amount(time, time_words(fabs(ns)), seconds, sizeof seconds);
     amount(memory, bytes_words(fabs(bytes)), sizes, sizeof sizes);
     const char *speed = ns < 0 ? "faster" : "slower", *more = bytes > 0 ? "more" : "less";
     if (!time->differs)
@@ -107,7 +121,7 @@ static void words_trade(const char *name, const struct verdict_measure *time,
         snprintf(ret, size, "%s: %s %s, no difference in memory to be seen", name, seconds, speed);
     else if ((ns < 0) == (bytes > 0))
         snprintf(ret, size, "%s: %s %s for %s %s memory: %s a GiB", name, seconds, speed, sizes,
-                 more, emit_duration(fabs(ns / bytes) * 1073741824).text);
+                 more, time_words(fabs(ns / bytes) * 1073741824).text);
     else
         snprintf(ret, size, "%s: %s %s, and %s %s memory", name, seconds, speed, sizes, more);
 }
