@@ -7,7 +7,7 @@
 #include <getopt.h>
 #include <string.h>
 
-enum { BY = OPTION_LONG, OP, THREAD, FUNCTION, DEPTH, REVERSE, JSON, CSV };
+enum { BY = OPTION_LONG, OP, THREAD, FUNCTION, DEPTH, REVERSE };
 
 static const struct option_row rows[] = {
     {BY, "by", "WHAT", "rank by calls (default), bytes, live (bytes), time or wait"},
@@ -17,8 +17,7 @@ static const struct option_row rows[] = {
     {DEPTH, "depth", "N", "look at N frames from the innermost; paths equal so far are one"},
     {'n', "rows", "N", "show the N hottest (default 10; 0: all)"},
     {REVERSE, "reverse", NULL, "hottest last"},
-    {JSON, "json", NULL, "print JSON"},
-    {CSV, "csv", NULL, "print comma-separated values"},
+    VIEW_FORMAT_ROWS,
     {0},
 };
 static const struct command_usage usage = {
@@ -89,10 +88,10 @@ static int apply(int option, struct view_stacks_query *query, enum emit_format *
     case REVERSE:
         query->reverse = true;
         return 0;
-    case JSON:
+    case VIEW_JSON:
         *format = EMIT_JSON;
         return 0;
-    case CSV:
+    case VIEW_CSV:
         *format = EMIT_CSV;
         return 0;
     default:

@@ -4,11 +4,8 @@
 #include "view_open.h"
 #include "view_threads.h"
 
-enum { JSON = OPTION_LONG, CSV };
-
 static const struct option_row rows[] = {
-    {JSON, "json", NULL, "print JSON"},
-    {CSV, "csv", NULL, "print comma-separated values"},
+    VIEW_FORMAT_ROWS,
     {0},
 };
 static const struct command_usage usage = {
@@ -21,20 +18,15 @@ static const struct command_usage usage = {
 
 int command_threads(int argc, char **argv)
 {
-    enum emit_format format = EMIT_TEXT;
+    enum emit_format format;
     struct malloctap_error error;
     struct view_threads view;
-    for (int option; (option = options_next(&usage, argc, argv)) != OPTIONS_END;) {
-        if (option == OPTIONS_HELP)
-            return EXIT_DONE;
-        if (option == OPTIONS_BAD)
-            return EXIT_BAD_INPUT;
-        format = option == JSON ? EMIT_JSON : EMIT_CSV;
-    }
+    int status;
+    if (view_parse_format(&usage, argc, argv, &format, &status) < 0)
+        return status;
     struct malloctap_recording *recording = view_open(&usage, argc, argv);
     if (!recording)
         return EXIT_BAD_INPUT;
-    int status;
     if (view_threads_create(recording, &view, &error) < 0) {
         status = bad_input("%s", error.text);
     } else {

@@ -70,6 +70,8 @@ struct emit_text emit_duration(double ns)
 struct emit_text emit_percent(double share)
 {
     struct emit_text result;
+    if (share > 0 && share < 0.0005)
+        return (struct emit_text){"<0.1 %"};
     snprintf(result.text, sizeof result.text, "%.1f %%", 100 * share);
     return result;
 }

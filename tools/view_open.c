@@ -4,6 +4,20 @@
 #include <getopt.h>
 #include <inttypes.h>
 
+int view_parse_format(const struct command_usage *usage, int argc, char **argv,
+                      enum emit_format *ret, int *status)
+{
+    *ret = EMIT_TEXT;
+    for (int option; (option = options_next(usage, argc, argv)) != OPTIONS_END;) {
+        if (option == OPTIONS_HELP || option == OPTIONS_BAD) {
+            *status = option == OPTIONS_HELP ? EXIT_DONE : EXIT_BAD_INPUT;
+            return -1;
+        }
+        *ret = option == VIEW_JSON ? EMIT_JSON : EMIT_CSV;
+    }
+    return 0;
+}
+
 struct malloctap_recording *view_open(const struct command_usage *usage, int argc, char **argv)
 {
     struct malloctap_recording *recording;

@@ -4,9 +4,23 @@
 #define TOOLS_VIEW_OPEN_H
 
 #include "aggregate.h"
+#include "emit.h"
 #include "options.h"
 
 #include <malloctap/reader.h>
+
+/* The options that every view has; the keys leave room for a view's own. */
+enum { VIEW_JSON = OPTION_LONG + 100, VIEW_CSV };
+#define VIEW_FORMAT_ROWS                                                                           \
+    {VIEW_JSON, "json", NULL, "print JSON"},                                                       \
+    {                                                                                              \
+        VIEW_CSV, "csv", NULL, "print comma-separated values"                                      \
+    }
+
+/* Parse the options of a view that has no others. 0; or -1 when there is nothing more to do, with
+ * the exit status in *status. */
+int view_parse_format(const struct command_usage *usage, int argc, char **argv,
+                      enum emit_format *ret, int *status);
 
 /* Open the one recording that remains on the command line. NULL after saying what is wrong. */
 struct malloctap_recording *view_open(const struct command_usage *usage, int argc, char **argv);

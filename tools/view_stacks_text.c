@@ -167,15 +167,23 @@ static void print_header(const struct view_stacks *view, FILE *out)
     print_coverage(view, out);
 }
 
+/* Why there is no row. */
+static const char *nothing_text(const struct view_stacks *view)
+{
+    if (!view->aggregate.all.samples)
+        return "No call was sampled: too few, or too small.\n";
+    if (view->query.ranking.function)
+        return "No call path goes through such a function.\n";
+    return "Nothing of that kind was seen in the samples.\n";
+}
+
 void view_stacks_print_text(const struct view_stacks *view, FILE *out)
 {
     print_header(view, out);
     fputc('\n', out);
     view_stacks_rows_text(view, out);
     if (!view->ranking.count)
-        fputs(view->aggregate.all.samples ? "No call path matches.\n"
-                                          : "No call was sampled: too few, or too small.\n",
-              out);
+        fputs(nothing_text(view), out);
     if (view_stacks_shown(view) < view->ranking.count)
         fprintf(out, "%s more; -n 0 shows all.\n",
                 emit_count((double)(view->ranking.count - view_stacks_shown(view))).text);

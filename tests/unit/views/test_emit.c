@@ -29,6 +29,8 @@ static void figures(void **state)
     assert_string_equal(emit_duration(1.2346e9).text, "1.235 s");
     assert_string_equal(emit_duration(200e9).text, "3 min 20 s");
     assert_string_equal(emit_percent(0.1234).text, "12.3 %");
+    assert_string_equal(emit_percent(0.0004).text, "<0.1 %");
+    assert_string_equal(emit_percent(0).text, "0.0 %");
 }
 
 static void assert_repaired(const char *text, bool printable, const char *expected)
