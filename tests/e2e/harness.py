@@ -5,7 +5,8 @@ import os
 import pathlib
 import subprocess
 
-BUILD = pathlib.Path(os.environ["MALLOCTAP_BUILD"]).resolve()
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("MALLOCTAP_BUILD", ROOT / "build")).resolve()
 MALLOCTAP = BUILD / "tools" / "malloctap"
 LIBRARY = BUILD / "lib" / "preload" / "libmalloctap.so"
 PROGRAMS = BUILD / "tests" / "programs"

@@ -4,9 +4,9 @@
 
 Runs `shares` again and again at default rates and prints, for each function and for calls and bytes,
 how many estimates lie within one, two and three of their stated standard errors (68, 95 and 99.7 of
-100 would for a normal distribution) and the mean of estimate over truth. MALLOCTAP_BUILD names the
-build directory. Exit status 1 if fewer than 90 in 100 lie within two errors or the mean is off by 1 %
-and by more than twice its own error.
+100 would for a normal distribution) and the mean of estimate over truth. Exit status 1 if fewer than
+90 in 100 lie within two errors, or if the mean is off by more than 1 % and twice its own error.
+MALLOCTAP_BUILD names the build directory where that is not build/ at the root.
 """
 import argparse
 import pathlib

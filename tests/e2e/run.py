@@ -3,8 +3,8 @@
 """Run the end-to-end tests of one file: run.py FILE [NAME...]
 
 A test is a function test_NAME(place) that raises when something is wrong; `place` is a directory of
-its own. MALLOCTAP_BUILD names the build directory. Exit status: 0, or 1 if a test failed, or 77 if
-every test was skipped.
+its own. MALLOCTAP_BUILD names the build directory where that is not build/ at the root. Exit status:
+0, or 1 if a test failed, or 77 if every test was skipped.
 """
 import importlib.util
 import pathlib

@@ -179,9 +179,9 @@ def test_redis(place):
     for backend in backends():
         port, recording = free_port(), place / f"{backend}.mtap"
         arguments = [redis_server(place), "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-                     "--appendonly", "no", "--io-threads", "2"]
+                     "--appendonly", "no"]
         with server_under(backend, arguments, place, port, recording):
-            load = run([benchmark, "-p", port, "-q", "-n", 5000, "-r", 2000, "-d", 200, "-t",
+            load = run([benchmark, "-p", port, "-q", "-P", 8, "-n", 8000, "-r", 2000, "-d", 200, "-t",
                         "set,get,lpush,lpop,sadd,hset,zadd,mset"], place)
             check_exit(load, 0, f"redis-benchmark under {backend}")
             run([client, "-p", port, "set", "key", "x" * 5000], place)
