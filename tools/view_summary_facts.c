@@ -13,7 +13,8 @@ static void read_locks(struct summary *summary)
     struct malloctap_lock_row row;
     for (int i = 0; i < SUMMARY_LOCKS; i++)
         summary->locks[i].name = names[i];
-    for (uint32_t i = 0; malloctap_recording_lock(summary->recording, i, &row); i++) {
+    for (uint64_t position = 0;
+         malloctap_recording_next_lock(summary->recording, &position, &row);) {
         if (row.kind < MALLOCTAP_LOCK_PARENT || row.kind > MALLOCTAP_LOCK_OVERSIZE)
             continue;
         struct summary_lock *lock = &summary->locks[row.kind - MALLOCTAP_LOCK_PARENT];

@@ -137,9 +137,10 @@ void malloctap_cursor_close(struct malloctap_cursor *cursor);
 
 /* ---- locks --------------------------------------------------------------------------------- */
 
-/* Copy lock row `index` (from 0). False at the end, or where the backend has no such statistics. */
-bool malloctap_recording_lock(const struct malloctap_recording *recording, uint32_t index,
-                              struct malloctap_lock_row *ret);
+/* Copy the next lock row in use at or after *position (start with 0) and advance *position. False at
+ * the end, or where the backend has no such statistics. */
+bool malloctap_recording_next_lock(const struct malloctap_recording *recording, uint64_t *position,
+                                   struct malloctap_lock_row *ret);
 
 #ifdef __cplusplus
 }

@@ -49,10 +49,19 @@ uint32_t malloctap_recording_module_count(const struct malloctap_recording *reco
     return last;
 }
 
-bool malloctap_recording_lock(const struct malloctap_recording *recording, uint32_t index,
-                              struct malloctap_lock_row *ret)
+bool malloctap_recording_next_lock(const struct malloctap_recording *recording, uint64_t *position,
+                                   struct malloctap_lock_row *ret)
 {
-    return reader_area_read(recording, MALLOCTAP_EXTENT_LOCKS, (uint64_t)index * sizeof(*ret), ret,
-                            sizeof(*ret)) &&
-           ret->kind != 0;
+    uint64_t count = reader_area_size(recording, MALLOCTAP_EXTENT_LOCKS) / sizeof(*ret);
+    while (*position < count) {
+        uint32_t kind;
+        uint64_t offset = (*position)++ * sizeof(*ret);
+        if (!reader_area_read(recording, MALLOCTAP_EXTENT_LOCKS, offset, &kind, sizeof(kind)))
+            return false;
+        reader_file_order(); /* `kind` is stored last, with release */
+        if (kind != 0 &&
+            reader_area_read(recording, MALLOCTAP_EXTENT_LOCKS, offset, ret, sizeof(*ret)))
+            return true;
+    }
+    return false;
 }

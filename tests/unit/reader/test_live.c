@@ -131,7 +131,8 @@ static void test_truncated_under_its_feet(void **state)
     assert_false(malloctap_recording_stack(recording, stack, &frames));
     assert_false(malloctap_recording_module(recording, 1, &module));
     assert_int_equal(malloctap_recording_module_count(recording), 0);
-    assert_false(malloctap_recording_lock(recording, 0, &row));
+    position = 0;
+    assert_false(malloctap_recording_next_lock(recording, &position, &row));
     assert_int_equal(count_records(recording), 0);
     assert_int_equal(malloctap_recording_check(recording, &error), -1);
     scratch_expect_error(&error, text); /* the first failure, not the last */

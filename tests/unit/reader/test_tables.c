@@ -121,26 +121,29 @@ static void test_modules(void **state)
     malloctap_recording_close(recording);
 }
 
+/* Rows not in use lie between those that are. */
 static void test_locks(void **state)
 {
     struct recording_builder *builder = recording_builder_create();
-    for (uint32_t i = 0; i < 3; i++) {
+    for (uint32_t i = 0; i < 5; i++) {
         struct malloctap_lock_row *row = recording_builder_add_lock(builder);
-        row->kind = MALLOCTAP_LOCK_CACHE;
-        row->list = i;
+        row->kind = i % 2 == 0 ? MALLOCTAP_LOCK_CACHE : 0;
         row->contended = 100 + i;
     }
     struct malloctap_recording *recording = scratch_open(builder);
     struct malloctap_lock_row row;
-    assert_true(malloctap_recording_lock(recording, 2, &row));
-    assert_int_equal(row.list, 2);
-    assert_int_equal(row.contended, 102);
-    assert_false(malloctap_recording_lock(recording, 3, &row));
-    assert_false(malloctap_recording_lock(recording, UINT32_MAX, &row));
+    uint64_t position = 0;
+    for (uint32_t i = 0; i < 5; i += 2) {
+        assert_true(malloctap_recording_next_lock(recording, &position, &row));
+        assert_int_equal(row.kind, MALLOCTAP_LOCK_CACHE);
+        assert_int_equal(row.contended, 100 + i);
+    }
+    assert_false(malloctap_recording_next_lock(recording, &position, &row));
     malloctap_recording_close(recording);
 
     recording = scratch_open(recording_builder_create());
-    assert_false(malloctap_recording_lock(recording, 0, &row));
+    position = 0;
+    assert_false(malloctap_recording_next_lock(recording, &position, &row));
     malloctap_recording_close(recording);
 }
 
