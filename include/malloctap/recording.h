@@ -350,19 +350,28 @@ enum malloctap_lock_kind {
     MALLOCTAP_LOCK_OVERSIZE = 3, /* the one of large blocks */
 };
 
-/* One row of the LOCKS area, an array that ends at the area's end or at kind 0. */
+/*
+ * One row of the LOCKS area. Rows of kind 0 are not in use and to be skipped: there are gaps. Several
+ * rows may have the same kind, list and buffer size (each cache has its own, as far as they go): they
+ * add up. A row appears when its lock is first used in this process; a fork child has no rows for what it
+ * inherited and never touched.
+ */
 struct malloctap_lock_row {
-    uint32_t kind; /* enum malloctap_lock_kind */
-    uint32_t list;
+    uint32_t kind; /* enum malloctap_lock_kind, written last */
+    uint32_t list; /* OVERSIZE: 0 */
     uint32_t buffer_size; /* CACHE: bytes of its buffers; else 0 */
-    uint32_t reserved;
+    uint32_t caches;      /* CACHE: how many this row stands for */
     uint64_t acquisitions;
     uint64_t contended; /* acquisitions that did not get the lock at once */
     uint64_t wait_ns;   /* sum over the contended ones */
     uint64_t wait_max_ns;
-    /* memory behind this lock, as of the last update */
-    uint64_t held_bytes;   /* obtained from the system */
-    uint64_t in_use_bytes; /* in buffers handed out, as rounded up */
+    /* memory behind this lock, now */
+    uint64_t held_bytes;      /* obtained from the system */
+    uint64_t buffers;         /* CACHE: buffers, OVERSIZE: blocks; in use or free */
+    uint64_t in_use;          /* of these, handed out */
+    uint64_t in_use_bytes;    /* OVERSIZE: of these, as rounded up; CACHE: in_use * buffer_size */
+    uint64_t requested_bytes; /* asked for when they were handed out */
+    uint64_t reserved[5];
 };
 
 /* ---- layout guards ------------------------------------------------------------------------------
@@ -382,6 +391,6 @@ static_assert(sizeof(struct malloctap_module) == 1024, "module");
 static_assert(sizeof(struct malloctap_chunk) == 64, "chunk");
 static_assert(sizeof(struct malloctap_sample) == 64, "sample");
 static_assert(sizeof(struct malloctap_freed) == 48, "freed");
-static_assert(sizeof(struct malloctap_lock_row) == 64, "lock row");
+static_assert(sizeof(struct malloctap_lock_row) == 128, "lock row");
 
 #endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* heap.c - the lists come into being, and caches are found and made in them. */
+#include "heap.h"
+
+#include "options.h"
+#include "os.h"
+#include "oversize.h"
+#include "region.h"
+#include "stats.h"
+
+struct mt_heap mt_heap;
+
+/* Counts up from 0 in the order of the threads' first calls. */
+static _Atomic uint32_t next_thread;
+
+/* Headers of chunks lie 72 KiB apart, which is the same set of a processor cache every time. So
+ * they begin a few cache lines further in from one chunk to the next. */
+#define COLOURS 16u
+#define COLOUR_SIZE 64u
+
+static uint32_t list_count_for(unsigned processors)
+{
+    uint32_t count = 2;
+    while (count < 2 * processors)
+        count *= 2;
+    return count;
+}
+
+/* Under the oversize lock. */
+static bool create_lists(void)
+{
+    uint32_t count = list_count_for(mt_os_processors());
+    size_t rows_size = mt_stats_row_count(count) * sizeof *mt_heap.rows;
+    char *memory = mt_os_map(rows_size + count * sizeof(struct mt_list));
+    if (memory == NULL)
+        return false;
+    mt_os_barrier_prepare();
+    mt_heap.rows = (void *)memory; /* a row has the size of a CACHE_LINE: lists stay aligned */
+    struct mt_list *lists = (void *)(memory + rows_size);
+    for (uint32_t i = 0; i < count; i++) {
+        lists[i].number = i;
+        lists[i].row = MT_STATS_FIRST_PARENT_ROW + i;
+    }
+    mt_heap.list_count = count;
+    /* Release: pairs with the acquire in mt_heap_ready(). */
+    atomic_store_explicit(&mt_heap.lists, lists, memory_order_release);
+    return true;
+}
+
+bool mt_heap_ready(void)
+{
+    if (likely(atomic_load_explicit(&mt_heap.lists, memory_order_acquire) != NULL))
+        return true;
+    static struct malloctap_lock_row before_the_first; /* waits for it are not counted */
+    mt_lock_acquire(&mt_oversize_lock, &before_the_first);
+    bool ready =
+        atomic_load_explicit(&mt_heap.lists, memory_order_relaxed) != NULL || create_lists();
+    mt_lock_release(&mt_oversize_lock);
+    return ready;
+}
+
+struct mt_list *mt_heap_choose_list(void)
+{
+    if (!mt_heap_ready())
+        return NULL;
+    uint32_t thread = atomic_fetch_add_explicit(&next_thread, 1, memory_order_relaxed);
+    return &mt_heap.lists[thread & (mt_heap.list_count - 1)];
+}
+
+/* ---- making a cache ---------------------------------------------------------------------------
+ */
+
+/* buffers * stride + their bits, in whole words, fit in `space`. */
+static uint32_t buffers_that_fit(size_t space, uint32_t stride)
+{
+    return (uint32_t)((space - MT_ALIGNMENT - sizeof(uint64_t)) * 8 / (stride * 8 + 1));
+}
+
+static void init_mask(struct mt_cache *cache)
+{
+    uint32_t words = cache->buffers / 64, rest = cache->buffers % 64;
+    for (uint32_t w = 0; w < words; w++)
+        cache->mask[w] = ~UINT64_C(0);
+    if (rest != 0)
+        cache->mask[words++] = (UINT64_C(1) << rest) - 1;
+    for (uint32_t w = 0; w < words; w++)
+        cache->summary[w / 64] |= UINT64_C(1) << w % 64;
+}
+
+/* Everything not named here is zero in fresh memory. */
+static void init_cache(struct mt_cache *cache, struct mt_list *list, unsigned size, size_t space)
+{
+    cache->size = (uint8_t)size;
+    cache->stride = (uint32_t)((MT_BUFFER_MIN << size) + sizeof(struct mt_head));
+    cache->buffers = buffers_that_fit(space - sizeof *cache, cache->stride);
+    size_t words = (cache->buffers + 63) / 64;
+    char *first_head = (char *)ALIGN_UP((uintptr_t)&cache->mask[words], MT_ALIGNMENT);
+    cache->buffer = first_head + sizeof(struct mt_head);
+    cache->list = list;
+    cache->with_room.key = ++list->created[size];
+    cache->next = list->newest[size];
+    init_mask(cache);
+}
+
+static struct mt_cache *create_cache(struct mt_list *list, unsigned size)
+{
+    static uint32_t colour; /* under the oversize lock */
+    struct malloctap_lock_row *rows = mt_stats_rows();
+    size_t chunk_size = atomic_load_explicit(&mt_chunk_size, memory_order_relaxed);
+
+    mt_oversize_acquire(rows);
+    char *chunk = mt_region_alloc(chunk_size);
+    if (chunk == NULL) {
+        mt_lock_release(&mt_oversize_lock);
+        return NULL;
+    }
+    size_t skipped = colour++ % COLOURS * COLOUR_SIZE;
+    struct mt_cache *cache = (void *)(chunk + skipped);
+    cache->chunk_size = chunk_size;
+    init_cache(cache, list, size, chunk_size - skipped);
+    mt_stats_cache_row(cache);
+    mt_lock_release(&mt_oversize_lock);
+
+    list->newest[size] = cache;
+    return cache;
+}
+
+/* ---- finding one ------------------------------------------------------------------------------
+ */
+
+static struct mt_cache *cache_of_node(struct mt_node *node)
+{
+    return (struct mt_cache *)((char *)node - offsetof(struct mt_cache, with_room));
+}
+
+/* Under the cache's lock, by the thread that freed a buffer. */
+void mt_heap_cache_has_room(struct mt_cache *cache)
+{
+    if (cache->known)
+        return;
+    cache->known = true;
+    struct mt_cache *_Atomic *head = &cache->list->returned[cache->size];
+    struct mt_cache *first = atomic_load_explicit(head, memory_order_relaxed);
+    do
+        cache->returned = first;
+    /* Release: pairs with the acquire in take_returned(), which follows `returned`. */
+    while (!atomic_compare_exchange_weak_explicit(head, &first, cache, memory_order_release,
+                                                  memory_order_relaxed));
+}
+
+static void take_returned(struct mt_list *list, unsigned size)
+{
+    struct mt_cache *cache =
+        atomic_exchange_explicit(&list->returned[size], NULL, memory_order_acquire);
+    while (cache != NULL) {
+        struct mt_cache *next = cache->returned;
+        mt_tree_insert(&list->with_room[size], &cache->with_room);
+        cache = next;
+    }
+}
+
+/* From the hint towards older caches, then from the newest again: as if the list were searched. */
+static struct mt_node *next_with_room(struct mt_list *list, unsigned size)
+{
+    struct mt_node *tree = list->with_room[size], *node = NULL;
+    if (list->hint[size] != NULL)
+        node = mt_tree_at_most(tree, list->hint[size]->with_room.key);
+    return node != NULL ? node : mt_tree_at_most(tree, UINT64_MAX);
+}
+
+struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
+{
+    struct malloctap_lock_row *rows = mt_stats_rows();
+    struct mt_cache *cache;
+    take_returned(list, size);
+    for (;;) {
+        struct mt_node *node = next_with_room(list, size);
+        bool created = node == NULL;
+        cache = created ? create_cache(list, size) : cache_of_node(node);
+        if (cache == NULL)
+            return NULL;
+        mt_lock_acquire(&cache->lock, &rows[cache->row]);
+        if (created) {
+            cache->known = true;
+            mt_tree_insert(&list->with_room[size], &cache->with_room);
+        }
+        if (cache->first != MT_CACHE_FULL)
+            break;
+        mt_tree_remove(&list->with_room[size], &cache->with_room);
+        cache->known = false;
+        mt_stats_count_cache(cache, rows, 0, 0);
+        mt_lock_release(&cache->lock);
+    }
+    list->hint[size] = cache;
+    return cache;
+}
+
+void mt_cache_word_emptied(struct mt_cache *cache, uint32_t word)
+{
+    cache->summary[word / 64] &= ~(UINT64_C(1) << word % 64);
+    for (uint32_t s = word / 64; s < MT_SUMMARIES; s++)
+        if (cache->summary[s] != 0) {
+            cache->first = s * 64 + (uint32_t)__builtin_ctzll(cache->summary[s]);
+            return;
+        }
+    cache->first = MT_CACHE_FULL;
+}

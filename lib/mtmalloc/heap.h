@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap.h - the shape of the heap: lists, caches, buffers, and the word in front of each.
+ *
+ *   list (one of a power of two; a thread has one)
+ *    +- parent lock
+ *    +- for each of 13 buffer sizes: the caches, newest first
+ *         cache = one chunk: | struct mt_cache | mask, 1 = free | head buffer | head buffer | ...
+ *
+ * Requests above 64 KiB: oversize.h.
+ */
+#ifndef MTMALLOC_HEAP_H
+#define MTMALLOC_HEAP_H
+
+#include "lock.h"
+#include "tree.h"
+
+#include <compiler.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MT_ALIGNMENT 16u
+#define MT_SIZES 13u /* of buffers: 2^4 ... 2^16 bytes */
+#define MT_BUFFER_MIN ((size_t)16)
+#define MT_BUFFER_MAX ((size_t)65536)
+/* Larger requests can never be met: the address space has 2^47 bytes. */
+#define MT_REQUEST_MAX (((size_t)1 << 47) - ((size_t)1 << 20))
+
+/* The smallest size that holds `request` bytes, 1 ... MT_BUFFER_MAX. */
+static always_inline unsigned mt_size_of(size_t request)
+{
+    return 60 - (unsigned)__builtin_clzll((request - 1) | (MT_BUFFER_MIN - 1));
+}
+
+/* ---- the word in front of a block -------------------------------------------------------------
+ */
+
+/*
+ * Which block it is, right in front of every pointer handed out.
+ *
+ *   info:  63      36     35      34            17 16           0
+ *         +----------+---------+------------------+--------------+
+ *         | check    | pattern | bytes requested  | index        |
+ *         +----------+---------+------------------+--------------+
+ *
+ * The check is made of `owner`, differently for buffers and oversize blocks. So a word that was
+ * overwritten, or never was one, is noticed before `owner` is followed.
+ */
+struct mt_head {
+    void *owner; /* buffer: its cache; oversize: its block */
+    uint64_t info;
+};
+
+#define MT_HEAD_INDEX_BITS 17
+#define MT_HEAD_INDEX(info) ((uint32_t)(info) & ((1u << MT_HEAD_INDEX_BITS) - 1))
+#define MT_HEAD_REQUESTED(info) ((uint32_t)((info) >> 17) & ((1u << 18) - 1))
+/* The buffer was filled with the pattern of freed memory, and not handed out since. */
+#define MT_HEAD_PATTERN (UINT64_C(1) << 35)
+#define MT_HEAD_CHECK_SHIFT 36
+#define MT_HEAD_BUFFER (UINT64_C(0x6d74b0f) << MT_HEAD_CHECK_SHIFT)
+#define MT_HEAD_OVERSIZE (UINT64_C(0x6d70e51) << MT_HEAD_CHECK_SHIFT)
+
+/* `kind` is MT_HEAD_BUFFER or MT_HEAD_OVERSIZE. Owners are aligned to 64: six bits say nothing. */
+static always_inline uint64_t mt_head_check(const void *owner, uint64_t kind)
+{
+    return ((uintptr_t)owner << (MT_HEAD_CHECK_SHIFT - 6)) ^ kind;
+}
+
+static always_inline bool mt_head_is(const struct mt_head *head, uint64_t kind)
+{
+    uint64_t difference = head->info ^ mt_head_check(head->owner, kind);
+    return difference >> MT_HEAD_CHECK_SHIFT == 0;
+}
+
+static always_inline uint64_t mt_head_info(const void *owner, uint64_t kind, uint64_t requested,
+                                           uint32_t index)
+{
+    uint64_t check = mt_head_check(owner, kind) >> MT_HEAD_CHECK_SHIFT << MT_HEAD_CHECK_SHIFT;
+    return check | requested << MT_HEAD_INDEX_BITS | index;
+}
+
+static always_inline struct mt_head *mt_head_of(const void *p)
+{
+    return (struct mt_head *)p - 1;
+}
+
+/* ---- caches and lists -------------------------------------------------------------------------
+ */
+
+#define MT_CACHE_FULL UINT32_MAX
+#define MT_SUMMARIES 16u /* enough for the smallest buffers in the largest chunk */
+
+/*
+ * Under `lock`, but for what never changes. Invariants:
+ *   bit w % 64 of summary[w / 64] is set <=> mask[w] != 0
+ *   first = the lowest w with mask[w] != 0, or MT_CACHE_FULL
+ *   in_use = buffers - number of bits set in the mask
+ *   first != MT_CACHE_FULL => known
+ */
+struct mt_cache {
+    struct mt_lock lock;
+    uint32_t first;
+    uint32_t in_use;
+    uint64_t requested; /* bytes asked for by those in use */
+    char *buffer;       /* the first one; from here on nothing changes but where it says so */
+    uint32_t stride;    /* from one to the next */
+    uint32_t row;       /* where it is counted */
+    bool row_shared;    /* by other caches of this list and size */
+    uint8_t size;       /* buffers have MT_BUFFER_MIN << size bytes */
+    bool row_counted;   /* this cache is in the shared row; changes */
+    bool known;         /* in the list's tree of caches with room, or on the way there; changes */
+    uint32_t buffers;
+    struct mt_list *list;
+
+    uint64_t summary[MT_SUMMARIES] __attribute__((aligned(64)));
+
+    struct mt_cache *next;     /* older one of its list and size */
+    struct mt_cache *returned; /* next on the way to the tree */
+    struct mt_node with_room;  /* in the tree; its key numbers the caches in order of creation */
+    size_t chunk_size;
+    uint64_t mask[] __attribute__((aligned(64)));
+};
+
+static always_inline size_t mt_cache_buffer_size(const struct mt_cache *cache)
+{
+    return MT_BUFFER_MIN << cache->size;
+}
+
+/* Caches of one list and size that share a row. The lock is taken last of all, under a cache's. */
+struct mt_shared_row {
+    struct mt_lock lock;
+    uint32_t row; /* 0: not needed yet */
+    uint32_t caches;
+    uint64_t held_bytes;
+    uint64_t buffers;
+    uint64_t in_use;
+    uint64_t requested;
+};
+
+/*
+ * Under its parent lock, but for `returned`. A cache with room is in the tree or in `returned`;
+ * what is in them may have filled up since, and is then dropped by the next search that meets it.
+ */
+struct mt_list {
+    struct mt_lock parent;
+    uint32_t row;
+    uint32_t number;
+    struct mt_cache *hint[MT_SIZES]; /* where a buffer was found last */
+    struct mt_cache *newest[MT_SIZES];
+    struct mt_node *with_room[MT_SIZES];
+    uint64_t created[MT_SIZES];
+    struct mt_shared_row shared[MT_SIZES];
+    /* Pushed by any thread that frees a buffer of a full cache; emptied under the parent lock. */
+    struct mt_cache *_Atomic returned[MT_SIZES] __attribute__((aligned(CACHE_LINE)));
+} __attribute__((aligned(CACHE_LINE)));
+
+/* ---- the heap ---------------------------------------------------------------------------------
+ */
+
+struct mt_heap {
+    struct mt_list *_Atomic lists; /* NULL: not there yet */
+    uint32_t list_count;           /* a power of two */
+    /* What was not counted in a recording; see stats.h */
+    struct malloctap_lock_row *rows;
+};
+
+extern struct mt_heap mt_heap;
+
+/* The list of the calling thread, chosen by its first call. NULL: there is no memory to start with.
+ */
+struct mt_list *mt_heap_choose_list(void);
+
+/* Bring the heap into being. False: there is no memory. */
+bool mt_heap_ready(void);
+
+/* A cache with room, locked, chosen in the order of the list from the hint on; made anew where
+ * there is none. NULL: there is no memory. Under the parent lock. */
+struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size);
+
+/* After a buffer of a full cache was freed; under the cache's lock. */
+void mt_heap_cache_has_room(struct mt_cache *cache);
+
+/* mask[word] became zero, or no longer is. */
+void mt_cache_word_emptied(struct mt_cache *cache, uint32_t word);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.c - waiting for a lock.
+ *
+ * The releasing thread stores `held` and then loads `sleepers`, without a barrier in between. A
+ * thread about to sleep stores `sleepers` and then loads `held`, with a barrier on all processors
+ * in between. Either the release came before that barrier, and the sleeper finds the lock free; or
+ * the releasing thread's load comes after it, and finds a sleeper to wake. Where there is no such
+ * barrier, a sleeper looks again by itself after a millisecond.
+ */
+#include "lock.h"
+
+#include "os.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#define relax() __builtin_ia32_pause()
+#else
+#define relax() atomic_signal_fence(memory_order_seq_cst)
+#endif
+
+/* A lock is held for some ten nanoseconds, unless its holder lost its processor. */
+#define SPINS 100
+#define SLEEP_WITHOUT_BARRIER_NS 1000000
+
+static bool spin(struct mt_lock *lock)
+{
+    for (int i = 0; i < SPINS; i++) {
+        relax();
+        if (atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 && mt_lock_try(lock))
+            return true;
+    }
+    return false;
+}
+
+static void sleep_until_taken(struct mt_lock *lock)
+{
+    for (;;) {
+        atomic_fetch_add_explicit(&lock->sleepers, 1, memory_order_relaxed);
+        bool barrier = mt_os_barrier();
+        bool woken = false, taken = mt_lock_try(lock);
+        if (!taken)
+            woken = mt_os_wait((const uint32_t *)&lock->held, 1,
+                               barrier ? 0 : SLEEP_WITHOUT_BARRIER_NS);
+        /* Who wakes a thread takes it off the count, so that nobody wakes it again. */
+        if (!woken)
+            atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
+        if (taken || mt_lock_try(lock))
+            return;
+    }
+}
+
+void mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
+{
+    uint64_t start = mt_os_clock_ns();
+    if (!spin(lock))
+        sleep_until_taken(lock);
+    uint64_t waited = mt_os_clock_ns() - start;
+
+    /* Atomic because caches that are out of rows share one. */
+    __atomic_fetch_add(&row->contended, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&row->wait_ns, waited, __ATOMIC_RELAXED);
+    uint64_t longest = __atomic_load_n(&row->wait_max_ns, __ATOMIC_RELAXED);
+    while (longest < waited &&
+           !__atomic_compare_exchange_n(&row->wait_max_ns, &longest, waited, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+        ;
+}
+
+void mt_lock_wake(struct mt_lock *lock)
+{
+    if (mt_os_wake((const uint32_t *)&lock->held))
+        atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
+}

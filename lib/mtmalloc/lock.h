@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h - the allocator's lock, and the order in which locks are taken.
+ *
+ * Ranks: a thread that holds a lock takes only locks further down.
+ *   1. the parent lock of a list (several only in fork and statistics: by number of the list)
+ *   2. the lock of a cache (several only there: list by list, size by size, newest cache first)
+ *   3. the oversize lock, which also guards the regions that all memory is carved from
+ *   4. the lock of a row that caches share (under a cache's lock only, so nobody holds one when all
+ * of rank 2 are held)
+ *
+ * Taking a free lock is one atomic exchange, releasing it a plain store: a sleeper makes up for the
+ * missing barrier (see lock.c). All zero is a free lock.
+ */
+#ifndef MTMALLOC_LOCK_H
+#define MTMALLOC_LOCK_H
+
+#include <compiler.h>
+#include <malloctap/recording.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#else
+enum { __libc_single_threaded = 0 };
+#endif
+
+struct mt_lock {
+    _Atomic uint32_t held;
+    _Atomic uint32_t sleepers; /* threads asleep on `held`, or about to be */
+};
+
+/* Wait for the lock, take it, and add the wait to the row. */
+void mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row);
+void mt_lock_wake(struct mt_lock *lock);
+
+/*
+ * While libc knows of one thread only, nobody else can be between the load and the store: a second
+ * thread can only be started by this one, outside of these functions, and starting it orders what
+ * came before. libc's own malloc relies on the same.
+ */
+static always_inline bool mt_lock_try(struct mt_lock *lock)
+{
+    if (__libc_single_threaded) {
+        if (atomic_load_explicit(&lock->held, memory_order_relaxed) != 0)
+            return false;
+        atomic_store_explicit(&lock->held, 1, memory_order_relaxed);
+        return true;
+    }
+    /* Acquire: pairs with the release in mt_lock_release(). */
+    return atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) == 0;
+}
+
+static always_inline void mt_lock_acquire(struct mt_lock *lock, struct malloctap_lock_row *row)
+{
+    if (unlikely(!mt_lock_try(lock)))
+        mt_lock_wait(lock, row);
+}
+
+static always_inline void mt_lock_release(struct mt_lock *lock)
+{
+    /* Release: pairs with the acquire above; what was done under the lock is seen by the next. */
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
+    /* The processor may do this load before others see the store; the compiler may not. */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0))
+        mt_lock_wake(lock);
+}
+
+/* In a fork child: free, whoever held it, and forgotten by sleepers who are not there. */
+static inline void mt_lock_reset(struct mt_lock *lock)
+{
+    atomic_store_explicit(&lock->sleepers, 0, memory_order_relaxed);
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * oversize.h - blocks above 64 KiB: one lock for all.
+ *
+ * Free blocks are in two trees, by size and by address; free neighbours are always one block. Live
+ * blocks are in a hash table by the pointer that was handed out.
+ *
+ *   block: | struct mt_block                | head | data ...       |
+ *   aligned further: | struct mt_block | unused ... | head | data ... |
+ */
+#ifndef MTMALLOC_OVERSIZE_H
+#define MTMALLOC_OVERSIZE_H
+
+#include "heap.h"
+#include "stats.h"
+
+extern struct mt_lock mt_oversize_lock;
+
+static inline void mt_oversize_acquire(struct malloctap_lock_row *rows)
+{
+    struct malloctap_lock_row *row = &rows[MT_STATS_OVERSIZE_ROW];
+    mt_lock_acquire(&mt_oversize_lock, row);
+    row->acquisitions++;
+}
+
+/* `size` up to MT_REQUEST_MAX, more than MT_BUFFER_MAX when aligned; `alignment` a power of two, at
+ * least MT_ALIGNMENT. NULL: there is no memory now. *zeroed: all of it is fresh from the system. */
+void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed);
+
+/* What to do with a pointer whose head says that it is an oversize block. */
+void mt_oversize_free(void *p);
+size_t mt_oversize_usable_size(void *p);
+
+/* Make `size` bytes usable where the block is, or give back what is more. False: it must move. */
+bool mt_oversize_resize(void *p, size_t size);
+
+struct mt_oversize_totals {
+    uint64_t held_bytes;
+    uint64_t live, live_bytes, requested_bytes;
+    uint64_t free;
+};
+
+/* Now; under the lock. */
+extern struct mt_oversize_totals mt_oversize_totals;
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* region.h - the memory that everything is carved from, and whose memory an address is. */
+#ifndef MTMALLOC_REGION_H
+#define MTMALLOC_REGION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* All sizes are multiples of this. */
+#define MT_REGION_UNIT 8192
+
+/* Zeroed memory, aligned to a page, never given back. NULL: there is none. Under the oversize lock.
+ */
+void *mt_region_alloc(size_t size);
+
+/* Any thread, without a lock, for any value. */
+bool mt_region_owns(const void *p);
+
+#endif
