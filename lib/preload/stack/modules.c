@@ -181,7 +181,7 @@ const struct module *modules_find_other(_Atomic(void *) *index, struct modules_s
     uint32_t kept = seen->count < MODULES_SEEN ? seen->count : MODULES_SEEN;
     for (uint32_t i = 0; i < kept; i++) {
         const struct module *module = &seen->modules[i];
-        if (address - module->object.start < module->object.end - module->object.start) {
+        if (address - module->object.low < module->object.high - module->object.low) {
             seen->last = i;
             return module;
         }

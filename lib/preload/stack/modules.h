@@ -29,7 +29,7 @@ struct modules_seen {
 static inline void modules_seen_init(struct modules_seen *seen)
 {
     seen->count = seen->last = 0;
-    seen->modules[0].object.start = seen->modules[0].object.end = 0;
+    seen->modules[0].object.low = seen->modules[0].object.high = 0;
 }
 
 /* modules_find() for an address outside of the module found last. */
@@ -42,7 +42,7 @@ static inline const struct module *modules_find(_Atomic(void *) *index, struct m
                                                 uintptr_t address)
 {
     const struct module *last = &seen->modules[seen->last];
-    if (address - last->object.start < last->object.end - last->object.start)
+    if (address - last->object.low < last->object.high - last->object.low)
         return last;
     return modules_find_other(index, seen, address);
 }

@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 /* The program headers are expected in the object's first bytes, which are on one page everywhere.
  */
@@ -32,26 +33,56 @@ typedef int find_object_function(void *address, struct find_object_result *resul
 static find_object_function *find_object;
 static struct object listed[LISTED_MAX];
 static size_t listed_count;
+static struct main_program {
+    uintptr_t start, end;
+    const ElfW(Phdr) * headers;
+    size_t header_count;
+} main_program;
+
+static void add_segments(uintptr_t bias, const ElfW(Phdr) * headers, size_t count, uintptr_t *start,
+                         uintptr_t *end)
+{
+    *start = UINTPTR_MAX;
+    *end = 0;
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t low = bias + headers[i].p_vaddr, high = low + headers[i].p_memsz;
+        if (headers[i].p_type != PT_LOAD)
+            continue;
+        *start = low < *start ? low : *start;
+        *end = high > *end ? high : *end;
+    }
+}
 
 static int list_object(struct dl_phdr_info *info, size_t size, void *unused)
 {
     struct object *object = &listed[listed_count];
     if (listed_count == LISTED_MAX)
         return 1;
-    *object = (struct object){.start = UINTPTR_MAX, .bias = info->dlpi_addr};
+    *object = (struct object){.bias = info->dlpi_addr, .name = info->dlpi_name};
+    add_segments(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, &object->start, &object->end);
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-        uintptr_t start = info->dlpi_addr + header->p_vaddr;
-        if (header->p_type == PT_GNU_EH_FRAME)
-            object->eh_frame_hdr = (const uint8_t *)start;
-        if (header->p_type != PT_LOAD)
-            continue;
-        object->start = start < object->start ? start : object->start;
-        object->end = start + header->p_memsz > object->end ? start + header->p_memsz : object->end;
+        if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
+            object->eh_frame_hdr = (const uint8_t *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
     }
-    object->name = info->dlpi_name;
+    object->low = object->start;
+    object->high = object->end;
     listed_count++;
     return 0;
+}
+
+/* The main program is where the kernel put it: it may have holes, which the loader knows it by
+ * parts for, and its headers may be anywhere. */
+static void find_main_program(void)
+{
+    uintptr_t bias = 0;
+    main_program.headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+    main_program.header_count = main_program.headers == NULL ? 0 : getauxval(AT_PHNUM);
+    for (size_t i = 0; i < main_program.header_count; i++) {
+        if (main_program.headers[i].p_type == PT_PHDR)
+            bias = (uintptr_t)main_program.headers - main_program.headers[i].p_vaddr;
+    }
+    add_segments(bias, main_program.headers, main_program.header_count, &main_program.start,
+                 &main_program.end);
 }
 
 /*
@@ -60,6 +91,7 @@ static int list_object(struct dl_phdr_info *info, size_t size, void *unused)
  */
 bool objects_prepare(void)
 {
+    find_main_program();
     find_object = (find_object_function *)dlsym(RTLD_DEFAULT, "_dl_find_object");
     if (find_object != NULL)
         return true;
@@ -84,18 +116,28 @@ bool objects_find(uintptr_t address, struct object *ret)
     if (find_object((void *)address, &result) != 0)
         return false;
     *ret = (struct object){
+        .low = (uintptr_t)result.map_start,
+        .high = (uintptr_t)result.map_end,
         .start = (uintptr_t)result.map_start,
         .end = (uintptr_t)result.map_end,
         .bias = result.link_map->l_addr,
         .eh_frame_hdr = result.eh_frame,
         .name = result.link_map->l_name != NULL ? result.link_map->l_name : "",
     };
+    if (ret->low >= main_program.start && ret->high <= main_program.end) {
+        ret->start = main_program.start;
+        ret->end = main_program.end;
+    }
     return true;
 }
 
 /* The program headers, if they are where they can be found without asking the loader. */
 static const ElfW(Phdr) * program_headers(const struct object *object, size_t *count)
 {
+    if (object->start == main_program.start) {
+        *count = main_program.header_count;
+        return main_program.headers;
+    }
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)object->start;
     if (object->end - object->start < HEADERS_SIZE || !stack_view_readable(object->start) ||
         memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||

@@ -14,7 +14,8 @@
 #include <stdint.h>
 
 struct object {
-    uintptr_t start, end; /* of everything mapped; there may be holes */
+    uintptr_t low, high;  /* a range around the address asked for that is the object's alone */
+    uintptr_t start, end; /* of everything mapped; what lies in a hole may be another's */
     uintptr_t bias;       /* address = bias + the object's own virtual address */
     const uint8_t *eh_frame_hdr;
     const char *name; /* as the loader knows it; empty: the main program */
