@@ -55,16 +55,6 @@ static void early_free(void *block)
 /* ---- functions a backend lacks, made of those it has ------------------------------------------
  */
 
-static void *made_reallocarray(void *block, size_t count, size_t size)
-{
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return backend.realloc(block, bytes);
-}
-
 static bool power_of_two(size_t number)
 {
     return number != 0 && (number & (number - 1)) == 0;
@@ -133,7 +123,6 @@ struct backend backend = {
     .free = early_free,
     .calloc = early_calloc,
     .realloc = early_realloc,
-    .reallocarray = made_reallocarray,
     .posix_memalign = made_posix_memalign,
     .aligned_alloc = made_aligned_alloc,
     .memalign = early_alloc,
@@ -151,7 +140,6 @@ static const struct backend backend_mtmalloc = {
     .free = mtmalloc_free,
     .calloc = mtmalloc_calloc,
     .realloc = mtmalloc_realloc,
-    .reallocarray = mtmalloc_reallocarray,
     .posix_memalign = mtmalloc_posix_memalign,
     .aligned_alloc = mtmalloc_aligned_alloc,
     .memalign = mtmalloc_memalign,
@@ -187,7 +175,6 @@ static void take_functions(const struct linked_object *object, struct backend *r
 #define MADE(name)                                                                                 \
     if (ret->name == NULL)                                                                         \
     ret->name = made_##name
-    MADE(reallocarray);
     MADE(aligned_alloc);
     MADE(valloc);
     MADE(pvalloc);

@@ -21,10 +21,8 @@ static void forward_realloc(struct call *call)
 {
     if (arena_owns(call->block))
         call->result = move_from_arena(call->block, call->size);
-    else if (call->function == CALL_realloc)
-        call->result = backend.realloc(call->block, call->size);
     else
-        call->result = backend.reallocarray(call->block, call->count, call->unit);
+        call->result = backend.realloc(call->block, call->size);
 }
 
 static void forward_free(struct call *call)
@@ -49,7 +47,6 @@ void call_forward(struct call *call)
         call->result = backend.calloc(call->count, call->unit);
         break;
     case CALL_realloc:
-    case CALL_reallocarray:
         forward_realloc(call);
         break;
     case CALL_posix_memalign:

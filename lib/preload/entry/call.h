@@ -24,7 +24,7 @@ struct call {
     enum malloctap_op op;
     size_t size; /* bytes requested, as counted; SIZE_MAX if count * size overflows */
     size_t count;
-    size_t unit; /* of a calloc or reallocarray: size of each */
+    size_t unit; /* of a calloc: size of each */
     size_t alignment;
     void *block;               /* realloc: the old block; free: the block */
     void *result;              /* of an allocation; NULL when it failed */

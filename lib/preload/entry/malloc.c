@@ -103,21 +103,10 @@ EXPORT void *realloc(void *block, size_t size)
     return returned(MALLOCTAP_OP_REALLOC, size, backend.realloc(block, size));
 }
 
-static cold void *slow_reallocarray(void *block, size_t count, size_t unit)
-{
-    struct call call = {
-        CALL_reallocarray, MALLOCTAP_OP_REALLOC, .size = call_array_size(count, unit),
-        .count = count,    .unit = unit,         .block = block};
-    slow_alloc(&call);
-    return call.result;
-}
-
+/* A product that overflows saturates to a size no allocator has: it fails as the standard wants. */
 EXPORT void *reallocarray(void *block, size_t count, size_t unit)
 {
-    size_t size = call_array_size(count, unit);
-    if (unlikely(!fast_realloc(block, size)))
-        return slow_reallocarray(block, count, unit);
-    return returned(MALLOCTAP_OP_REALLOC, size, backend.reallocarray(block, count, unit));
+    return realloc(block, call_array_size(count, unit));
 }
 
 /* ---- aligned allocation ------------------------------------------------------------------------

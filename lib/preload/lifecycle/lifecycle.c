@@ -129,6 +129,8 @@ static void start_process(void)
     recording_open(child);
     if (backend_identity.kind == BACKEND_MTMALLOC)
         attach_lock_statistics();
+    if (!image.system_calls && config.mode == MALLOCTAP_MODE_SAMPLE)
+        area_freeze();
     move_early_counters();
 }
 

@@ -4,14 +4,19 @@
 #include "recording.h"
 
 #include <compiler.h>
+#include <sys.h>
+#include <thread/tid.h>
 #include <wiped.h>
 
+#include <linux/futex.h>
 #include <string.h>
+#include <time.h>
 
 #define PIECES_MAX 96u
 #define PIECE_MAX (64ull << 20)
 #define PIECE_ALIGN 65536ull /* a whole number of every kind of element */
 #define RETRY_TICKS 1000000000ull
+#define WAIT_TICKS 500000000ull
 
 struct piece {
     char *memory;
@@ -35,7 +40,9 @@ struct area {
 #define AREA_KINDS (MALLOCTAP_EXTENT_LOCKS + 1)
 
 static struct {
-    uint32_t growing; /* a thread is extending the file */
+    uint32_t growing; /* tid of the thread that is extending the file; 0: none */
+    uint32_t waiting; /* threads that wait for it */
+    bool frozen;      /* it grows no more */
     struct area areas[AREA_KINDS];
 } WIPED state;
 
@@ -44,6 +51,14 @@ static const uint32_t first_size[AREA_KINDS] = {
     [MALLOCTAP_EXTENT_THREADS] = 64u << 10,  [MALLOCTAP_EXTENT_DEPOT] = 256u << 10,
     [MALLOCTAP_EXTENT_MODULES] = 64u << 10,  [MALLOCTAP_EXTENT_CHUNKS] = 256u << 10,
     [MALLOCTAP_EXTENT_LATENCY] = 256u << 10, [MALLOCTAP_EXTENT_LOCKS] = 64u << 10,
+};
+
+/* What a frozen recording has beyond: 1024 threads, 130 000 records, some 20 000 stacks. */
+static const uint32_t frozen_size[AREA_KINDS] = {
+    [MALLOCTAP_EXTENT_THREADS] = 4u << 20,
+    [MALLOCTAP_EXTENT_DEPOT] = 4u << 20,
+    [MALLOCTAP_EXTENT_MODULES] = 512u << 10,
+    [MALLOCTAP_EXTENT_CHUNKS] = 8u << 20,
 };
 
 struct area *area_of(enum malloctap_extent_kind kind)
@@ -95,17 +110,64 @@ static bool extend(struct area *area, uint64_t least)
     return true;
 }
 
+/*
+ * One thread extends the file at a time. Others wait for it in the kernel: it holds no lock and
+ * calls nobody back, so it will be done soon. Only a signal handler that interrupted it must not
+ * wait, and nobody waits for ever: a thread may have been ended in there.
+ */
+static bool growing_begin(void)
+{
+    uint32_t self = tid_current(), owner = 0;
+    uint64_t give_up = 0;
+    /* Acquire pairs with the release in growing_end(): the file's end and directory are up to date.
+     */
+    while (!__atomic_compare_exchange_n(&state.growing, &owner, self, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        uint64_t now = recording_ticks();
+        if (give_up == 0)
+            give_up = now + WAIT_TICKS;
+        if (owner == self || now >= give_up)
+            return false;
+        __atomic_fetch_add(&state.waiting, 1, __ATOMIC_SEQ_CST);
+        struct timespec limit = {0, (long)(give_up - now)};
+        syscall(SYS_futex, &state.growing, FUTEX_WAIT_PRIVATE, owner, &limit, NULL, 0);
+        __atomic_fetch_sub(&state.waiting, 1, __ATOMIC_RELAXED);
+        owner = 0;
+    }
+    return true;
+}
+
+static void growing_end(void)
+{
+    /* Sequentially consistent with the waiter's count: either it is seen here, or the waiter finds
+     * the word changed. */
+    __atomic_store_n(&state.growing, 0, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&state.waiting, __ATOMIC_SEQ_CST) != 0)
+        syscall(SYS_futex, &state.growing, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* See to it that the area has more than the `seen` pieces. */
 static bool grow(struct area *area, uint32_t seen, uint64_t least)
 {
+    if (state.frozen)
+        return false;
     uint64_t retry_at = __atomic_load_n(&area->retry_at, __ATOMIC_RELAXED);
     if (retry_at != 0 && recording_ticks() < retry_at)
         return false;
-    /* Acquire pairs with the release below: the next to grow sees the file's end and directory. */
-    if (__atomic_exchange_n(&state.growing, 1, __ATOMIC_ACQUIRE))
+    if (!growing_begin())
         return false;
     bool grown = area->count != seen || extend(area, least);
-    __atomic_store_n(&state.growing, 0, __ATOMIC_RELEASE);
+    growing_end();
     return grown;
+}
+
+void area_freeze(void)
+{
+    for (int kind = MALLOCTAP_EXTENT_THREADS; kind <= MALLOCTAP_EXTENT_CHUNKS; kind++) {
+        struct area *area = area_of((enum malloctap_extent_kind)kind);
+        grow(area, area->count, frozen_size[kind]);
+    }
+    state.frozen = true;
 }
 
 static uint32_t piece_count(const struct area *area)
@@ -158,7 +220,8 @@ void *area_reserve(struct area *area, uint64_t size, uint64_t *offset)
             next = taken;
             continue;
         }
-        if (area_end(area, count) - taken < piece->size / 4)
+        bool runs_out = area_end(area, count) - taken < piece->size / 4;
+        if (runs_out && __atomic_load_n(&state.growing, __ATOMIC_RELAXED) == 0)
             grow(area, count, first_size[area->kind]);
         *offset = next;
         return piece->memory + (next - piece->start);

@@ -16,7 +16,13 @@
 /* The name the program was started by: a script's own name, python3 rather than python3.11. */
 static void program_name(char *to, size_t size)
 {
+    char link[4096];
     const char *path = (const char *)getauxval(AT_EXECFN);
+    if (path != NULL && !strcmp(path, "/proc/self/exe")) {
+        long length = sys_readlink(path, link, sizeof link - 1);
+        link[length > 0 ? length : 0] = '\0';
+        path = link;
+    }
     struct text text = text_begin(to, size);
     text_add(&text, path && path[0] ? text_basename(path) : "program");
 }
@@ -69,19 +75,31 @@ static bool compose_name(char *to, size_t size, unsigned attempt)
     return !text.cut;
 }
 
-/* Whether the file at `path` is the unfinished recording of this process or a living one: then this
- * is a program executed by it, and a name of its own is what the user expects. */
-static bool belongs_to_ancestor(const char *path)
+/* The process that is still writing the recording at `path`; 0 if there is none. When this program
+ * was executed by it (or in it), a name of its own is what the user expects. */
+static pid_t writer_of(const char *path)
 {
     struct malloctap_header header;
+    const size_t needed = offsetof(struct malloctap_header, lost);
     int fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0)
-        return false;
-    long got = sys_read(fd, &header, offsetof(struct malloctap_header, lost));
+        return 0;
+    long got = sys_read(fd, &header, needed);
     sys_close(fd);
-    return got == (long)offsetof(struct malloctap_header, lost) &&
-           header.magic == MALLOCTAP_MAGIC && header.state == MALLOCTAP_STATE_RUNNING &&
-           syscall(SYS_kill, (pid_t)header.pid, 0) == 0;
+    if (got != (long)needed || header.magic != MALLOCTAP_MAGIC ||
+        header.state != MALLOCTAP_STATE_RUNNING || syscall(SYS_kill, (pid_t)header.pid, 0) != 0)
+        return 0;
+    return (pid_t)header.pid;
+}
+
+static bool identify(int fd, struct file *ret)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return false;
+    ret->device = status.st_dev;
+    ret->inode = status.st_ino;
+    return true;
 }
 
 bool file_create(struct file *ret, bool child)
@@ -93,21 +111,23 @@ bool file_create(struct file *ret, bool child)
             return false;
         }
         int fd = sys_open(ret->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-        if (fd < 0 && errno == EEXIST) {
-            if (attempt == 0 && config.out[0] != '\0')
-                explain = !belongs_to_ancestor(ret->path);
-            continue;
-        }
-        if (fd < 0)
+        if (fd < 0 && errno != EEXIST)
             return false;
-        struct stat status;
-        bool known = fstat(fd, &status) == 0;
-        sys_close(fd);
-        ret->device = known ? status.st_dev : 0;
-        ret->inode = known ? status.st_ino : 0;
-        if (explain)
-            config_say(config.out, " exists; recording to ", ret->path, NULL);
-        return known;
+        if (fd >= 0) {
+            bool identified = identify(fd, ret);
+            sys_close(fd);
+            if (explain)
+                config_say(config.out, " exists; recording to ", ret->path, NULL);
+            return identified;
+        }
+        if (attempt > 0 || config.out[0] == '\0')
+            continue;
+        pid_t writer = writer_of(ret->path);
+        explain = writer == 0;
+        if (!config.children && writer != 0 && writer != syscall(SYS_getpid)) {
+            errno = 0;
+            return false;
+        }
     }
     errno = EEXIST;
     return false;

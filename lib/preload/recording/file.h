@@ -16,7 +16,8 @@ struct file {
 };
 
 /* Create a new file under the name that the options ask for. False, with errno, when it cannot be;
- * `ret->path` then is the name that was tried. */
+ * `ret->path` then is the name that was tried. errno 0: none is wanted, as this is a child's
+ * program and children are not to be recorded. */
 bool file_create(struct file *ret, bool child);
 
 /* Allocate bytes [offset, offset + size) on disk and map them shared. NULL, with errno, on failure.

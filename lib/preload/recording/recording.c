@@ -176,6 +176,7 @@ static const char *error_text(int error)
 void recording_open(bool child)
 {
     let_go_of_parent();
+    errno = 0;
     recording.in_file = (!child || config.children) && file_create(&file, child);
     int error = errno;
     struct malloctap_header *header = map_more(MALLOCTAP_HEADER_SIZE);
@@ -186,7 +187,7 @@ void recording_open(bool child)
         recording.end = 0;
         header = map_more(MALLOCTAP_HEADER_SIZE);
     }
-    if (!recording.in_file && !(child && !config.children))
+    if (!recording.in_file && error != 0)
         config_say("cannot record to ", file.path, ": ", error_text(error),
                    "; the program runs on, unrecorded", NULL);
     if (header == NULL)

@@ -164,6 +164,18 @@ bool objects_segment(const struct object *object, uintptr_t address, uintptr_t *
     return false;
 }
 
+bool objects_executable(const struct object *object, uintptr_t address)
+{
+    size_t count = 0;
+    const ElfW(Phdr) *headers = program_headers(object, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (headers[i].p_type == PT_LOAD && (headers[i].p_flags & PF_X) &&
+            address - object->bias - headers[i].p_vaddr < headers[i].p_memsz)
+            return true;
+    }
+    return count == 0;
+}
+
 /* The build-id among the notes of one segment. */
 static size_t build_id_of_notes(uintptr_t at, uintptr_t end, const uint8_t **ret)
 {

@@ -32,6 +32,9 @@ bool objects_find(uintptr_t address, struct object *ret);
 bool objects_segment(const struct object *object, uintptr_t address, uintptr_t *start,
                      uintptr_t *end);
 
+/* Whether the address is in executable memory, as far as the program headers can be found. */
+bool objects_executable(const struct object *object, uintptr_t address);
+
 /* The bytes of the object's build-id; 0 when it has none that can be found. */
 size_t objects_build_id(const struct object *object, const uint8_t **ret);
 

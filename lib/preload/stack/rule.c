@@ -84,6 +84,8 @@ bool rule_read_tables(const struct module *module, uintptr_t pc, struct rule_sou
 struct rule rule_learn(const struct module *module, uintptr_t pc)
 {
     struct rule_source source;
+    if (!objects_executable(&module->object, pc))
+        return (struct rule){.kind = RULE_NOT_CODE};
     if (!rule_read_tables(module, pc, &source))
         return (struct rule){.kind = RULE_NOT_DESCRIBED};
     return shorten(&source.fde, &source.rules, source.image.end);

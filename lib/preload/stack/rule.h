@@ -7,13 +7,14 @@
 #include "modules.h"
 
 enum rule_kind {
-    RULE_NONE,         /* not a rule */
-    RULE_CFA_FROM_SP,  /* CFA = sp + cfa */
-    RULE_CFA_FROM_FP,  /* CFA = fp + cfa */
-    RULE_CFA_AT_FP,    /* CFA = word at fp + cfa: a frame that realigned its stack */
-    RULE_OUTERMOST,    /* no caller */
-    RULE_COMPLEX,      /* run the tables */
-    RULE_NOT_DESCRIBED /* the tables do not know this code */
+    RULE_NONE,          /* not a rule */
+    RULE_CFA_FROM_SP,   /* CFA = sp + cfa */
+    RULE_CFA_FROM_FP,   /* CFA = fp + cfa */
+    RULE_CFA_AT_FP,     /* CFA = word at fp + cfa: a frame that realigned its stack */
+    RULE_OUTERMOST,     /* no caller */
+    RULE_COMPLEX,       /* run the tables */
+    RULE_NOT_DESCRIBED, /* the tables do not know this code */
+    RULE_NOT_CODE,      /* data: what led here is no return address */
 };
 
 enum rule_fp {

@@ -148,9 +148,9 @@ static cold enum step frame_pointer_step(struct walk *walk)
     return STEP_CALLER;
 }
 
-static always_inline enum step step(struct walk *walk, const struct module *module)
+static always_inline enum step step(struct walk *walk, const struct module *module,
+                                    struct rule rule)
 {
-    struct rule rule = rule_find(walk->rules, module, registers_lookup_pc(&walk->registers));
     switch (rule.kind) {
     case RULE_OUTERMOST:
         return STEP_OUTERMOST;
@@ -189,7 +189,8 @@ static void walk_frames(struct walk *walk, const struct walk_own *own)
             return;
         const struct module *module =
             modules_find(&walk->tables->module_index, &walk->seen, registers_lookup_pc(registers));
-        if (module == NULL && (pc < CODE_LOW || pc >= CODE_HIGH)) {
+        struct rule rule = rule_find(walk->rules, module, registers_lookup_pc(registers));
+        if (module == NULL ? pc < CODE_LOW || pc >= CODE_HIGH : rule.kind == RULE_NOT_CODE) {
             walk->flags |= MALLOCTAP_STACK_TRUNCATED;
             return;
         }
@@ -201,7 +202,7 @@ static void walk_frames(struct walk *walk, const struct walk_own *own)
             }
             walk->frames[walk->count++] = walk_frame(module, pc, registers->exact);
         }
-        enum step how = step(walk, module);
+        enum step how = step(walk, module, rule);
         if (how == STEP_CALLER && walk->registers.exact)
             set_base(walk);
         if (how == STEP_LOST)
