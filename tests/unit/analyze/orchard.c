@@ -6,7 +6,7 @@
 #define REMAINS(text) __asm__ volatile("/* " text " */" ::: "memory")
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define NEVER_INLINE __attribute__((noinline, noclone))
+#define NEVER_INLINE __attribute__((noinline))
 
 /* clang-format off */
 
