@@ -10,6 +10,13 @@
 
 #include <backend/backend.h>
 
+#include <malloc.h>
+#include <stdlib.h>
+
+/* C23, not declared by every C library yet. */
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t alignment, size_t size);
+
 static cold void *failed(enum malloctap_op op, size_t size)
 {
     count_failure(&thread_current()->slot->counters, op, size);
