@@ -120,7 +120,7 @@ static int show(struct malloctap_recording *recording, struct view_stacks_query 
 int command_stacks(int argc, char **argv)
 {
     struct view_stacks_query query = {
-        .calls.ops = AGGREGATE_OPS_ALLOC, .op = "malloc", .rows_max = 10};
+        .calls = {.ops = AGGREGATE_OPS_ALLOC, .live = true}, .op = "malloc", .rows_max = 10};
     enum emit_format format = EMIT_TEXT;
     int option, status;
     while ((option = options_next(&usage, argc, argv)) != OPTIONS_END) {

@@ -150,6 +150,7 @@ static void print_locks(const struct summary *summary, FILE *out)
         {"longest"},
         {"holds"},
         {"in use"},
+        {"requested"},
     };
     if (!summary->has_locks)
         return;
@@ -163,6 +164,7 @@ static void print_locks(const struct summary *summary, FILE *out)
         emit_table_cell(table, emit_duration((double)lock->wait_max_ns).text);
         emit_table_cell(table, emit_size((double)lock->held_bytes).text);
         emit_table_cell(table, emit_size((double)lock->in_use_bytes).text);
+        emit_table_cell(table, emit_size((double)lock->requested_bytes).text);
     }
     fputs("\nLocks of the allocator, exact:\n", out);
     emit_table_print(table, out);

@@ -49,6 +49,7 @@ static json_object *locks_json(const struct summary *summary)
         json_object_object_add(row, "wait_max_ns", emit_json_count(lock->wait_max_ns));
         json_object_object_add(row, "held_bytes", emit_json_count(lock->held_bytes));
         json_object_object_add(row, "in_use_bytes", emit_json_count(lock->in_use_bytes));
+        json_object_object_add(row, "requested_bytes", emit_json_count(lock->requested_bytes));
         json_object_array_add(array, row);
     }
     return array;

@@ -25,6 +25,7 @@ static void read_locks(struct summary *summary)
             lock->wait_max_ns = row.wait_max_ns;
         lock->held_bytes += row.held_bytes;
         lock->in_use_bytes += row.in_use_bytes;
+        lock->requested_bytes += row.requested_bytes;
         summary->has_locks = true;
     }
 }
@@ -52,7 +53,7 @@ int summary_create(struct malloctap_recording *recording, struct summary *ret,
                    struct malloctap_error *error)
 {
     const struct view_stacks_query hottest = {
-        .calls.ops = AGGREGATE_OPS_ALLOC,
+        .calls = {.ops = AGGREGATE_OPS_ALLOC, .live = true},
         .op = "malloc",
         .ranking = {.by = RANKING_BY_CALLS, .depth = HOTTEST_FRAMES},
         .rows_max = HOTTEST,

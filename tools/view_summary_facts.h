@@ -15,6 +15,7 @@ struct summary_lock {
     uint64_t wait_max_ns;
     uint64_t held_bytes;
     uint64_t in_use_bytes;
+    uint64_t requested_bytes; /* of these, before rounding up */
 };
 enum { SUMMARY_LOCKS = 3 };
 

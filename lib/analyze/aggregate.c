@@ -79,7 +79,8 @@ static void add_sample(struct aggregate *aggregate, struct live *live,
         aggregate_sums_add(&aggregate->all, &sums);
         aggregate->probed += sample->probe != 0;
     }
-    if (sample->head.kind != MALLOCTAP_RECORD_ALLOC || sample->flags & MALLOCTAP_SAMPLE_FAILED)
+    if (!query->live || sample->head.kind != MALLOCTAP_RECORD_ALLOC ||
+        sample->flags & MALLOCTAP_SAMPLE_FAILED)
         return;
     if (sample->flags & MALLOCTAP_SAMPLE_UNTRACKED)
         aggregate->untracked += asked;
@@ -98,7 +99,8 @@ static void add_event(struct aggregate *aggregate, struct live *live,
         break;
     case MALLOCTAP_RECORD_FREED: {
         const struct malloctap_freed *freed = (const void *)event->record;
-        live_freed(live, freed->address, freed->allocated_ticks);
+        if (query->live)
+            live_freed(live, freed->address, freed->allocated_ticks);
         break;
     }
     }

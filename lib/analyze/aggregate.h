@@ -16,6 +16,7 @@
 struct aggregate_query {
     uint32_t ops; /* bits, 1 << enum malloctap_op */
     uint32_t tid; /* 0: all threads */
+    bool live;    /* find out which blocks were never freed: memory for each that is live */
 };
 
 #define AGGREGATE_OPS_ALLOC ((1u << MALLOCTAP_OPS_ALLOC) - 1)

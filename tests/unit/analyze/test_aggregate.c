@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const struct aggregate_query allocations = {.ops = AGGREGATE_OPS_ALLOC};
+static const struct aggregate_query allocations = {.ops = AGGREGATE_OPS_ALLOC, .live = true};
 
 static struct malloctap_recording *open_built(struct recording_builder *builder)
 {
@@ -242,7 +242,8 @@ static void blocks_may_be_freed_by_another_thread(void **state)
     recording_builder_add_alloc(built.builder, built.first, sample(built.stack, 32, 50, 2));
     recording_builder_add_freed(built.builder, built.second, freed(block));
     struct aggregate aggregate = aggregate_of(
-        built.builder, (struct aggregate_query){.ops = AGGREGATE_OPS_ALLOC, .tid = 101});
+        built.builder,
+        (struct aggregate_query){.ops = AGGREGATE_OPS_ALLOC, .tid = 101, .live = true});
     assert_close(aggregate.all.live_bytes.value, 100);
     aggregate_deinit(&aggregate);
     recording_builder_destroy(built.builder);

@@ -71,7 +71,7 @@ static void assert_golden(struct output *output, const char *name)
  */
 
 static const struct view_stacks_query by_calls = {
-    .calls.ops = AGGREGATE_OPS_ALLOC,
+    .calls = {.ops = AGGREGATE_OPS_ALLOC, .live = true},
     .op = "malloc",
     .rows_max = 10,
 };
@@ -232,7 +232,10 @@ static void summary_of_everything(void **state)
                                            .acquisitions = 450000,
                                            .contended = 1200,
                                            .wait_ns = 3400000,
-                                           .wait_max_ns = 56000 + list};
+                                           .wait_max_ns = 56000 + list,
+                                           .held_bytes = 3 << 20,
+                                           .in_use_bytes = 2 << 20,
+                                           .requested_bytes = 3 << 19};
     }
     recording_builder_add_alloc(built.builder, built.main_thread,
                                 (struct malloctap_sample){.head.stack = built.load,
