@@ -86,7 +86,11 @@ struct rule rule_learn(const struct module *module, uintptr_t pc)
     struct rule_source source;
     if (!objects_executable(&module->object, pc))
         return (struct rule){.kind = RULE_NOT_CODE};
-    if (!rule_read_tables(module, pc, &source))
-        return (struct rule){.kind = RULE_NOT_DESCRIBED};
+    if (!rule_read_tables(module, pc, &source)) {
+        /* No call returns to a function's first instruction: makecontext() and its like planted
+         * that return address below the first frame of a coroutine. */
+        bool planted = rule_read_tables(module, pc + 1, &source) && source.fde.low == pc + 1;
+        return (struct rule){.kind = planted ? RULE_OUTERMOST : RULE_NOT_DESCRIBED};
+    }
     return shorten(&source.fde, &source.rules, source.image.end);
 }

@@ -21,6 +21,9 @@
 #define CODE_LOW 0x1000u
 #define CODE_HIGH 0x0001000000000000ULL
 
+/* Steps of one walk, going back included: whatever the tables say, it ends. */
+#define STEPS_MAX 16384u
+
 #define SP_AND_FP (1ULL << ARCH_SP | 1ULL << ARCH_FP)
 
 enum step {
@@ -92,6 +95,15 @@ static always_inline enum step short_step(struct walk *walk, struct rule rule)
     return STEP_CALLER;
 }
 
+/* All registers are known here: a later frame that needs them is come to from here. */
+static void set_base(struct walk *walk)
+{
+    walk->base.registers = walk->registers;
+    walk->base.count = walk->count;
+    walk->base.outside = walk->outside;
+    walk->depth = walk->full_depth = 0;
+}
+
 /* Go back to where all registers were known and come again, keeping them all. */
 static enum step start_over(struct walk *walk)
 {
@@ -125,6 +137,8 @@ static cold enum step full_step(struct walk *walk, const struct module *module)
     if (walk->registers.exact && walk->registers.value[ARCH_SP] == sp)
         return STEP_LOST;
     walk->depth++;
+    if (walk->registers.exact)
+        set_base(walk);
     return STEP_CALLER;
 }
 
@@ -171,18 +185,9 @@ static always_inline enum step step(struct walk *walk, const struct module *modu
 /* ---- the walk -----------------------------------------------------------------------------------
  */
 
-/* All registers are known here: a later frame that needs them is come to from here. */
-static void set_base(struct walk *walk)
-{
-    walk->base.registers = walk->registers;
-    walk->base.count = walk->count;
-    walk->base.outside = walk->outside;
-    walk->depth = walk->full_depth = 0;
-}
-
 static void walk_frames(struct walk *walk, const struct walk_own *own)
 {
-    for (;;) {
+    for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
         const struct registers *registers = &walk->registers;
         uint64_t pc = registers->pc;
         if (pc == 0)
@@ -190,10 +195,8 @@ static void walk_frames(struct walk *walk, const struct walk_own *own)
         const struct module *module =
             modules_find(&walk->tables->module_index, &walk->seen, registers_lookup_pc(registers));
         struct rule rule = rule_find(walk->rules, module, registers_lookup_pc(registers));
-        if (module == NULL ? pc < CODE_LOW || pc >= CODE_HIGH : rule.kind == RULE_NOT_CODE) {
-            walk->flags |= MALLOCTAP_STACK_TRUNCATED;
-            return;
-        }
+        if (module == NULL ? pc < CODE_LOW || pc >= CODE_HIGH : rule.kind == RULE_NOT_CODE)
+            break;
         walk->outside |= pc - own->start >= own->end - own->start;
         if (walk->outside) {
             if (walk->count == walk->limit) {
@@ -203,13 +206,12 @@ static void walk_frames(struct walk *walk, const struct walk_own *own)
             walk->frames[walk->count++] = walk_frame(module, pc, registers->exact);
         }
         enum step how = step(walk, module, rule);
-        if (how == STEP_CALLER && walk->registers.exact)
-            set_base(walk);
-        if (how == STEP_LOST)
-            walk->flags |= MALLOCTAP_STACK_TRUNCATED;
-        if (how != STEP_CALLER)
+        if (how == STEP_OUTERMOST)
             return;
+        if (how == STEP_LOST)
+            break;
     }
+    walk->flags |= MALLOCTAP_STACK_TRUNCATED;
 }
 
 noinline uint32_t walk_cfi(struct stack_tables *tables, const struct walk_own *own,

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe.h"
+
+#include "recording/area.h"
+#include "stack/depot.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define DEPOT_BYTES (1ULL << 30)
+#define MODULES_MAX 65536u
+
+static struct stack_tables tables;
+static _Atomic(char *) depot;
+static _Atomic uint64_t depot_used = 1; /* in words; id 0 is none */
+static _Atomic uint64_t stacks_stored;
+static struct malloctap_module *modules;
+static _Atomic uint32_t module_count;
+
+static void *reserve(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+__attribute__((constructor)) static void prepare_area(void)
+{
+    depot = reserve(DEPOT_BYTES);
+    modules = reserve(MODULES_MAX * sizeof(*modules));
+    if (depot == NULL || modules == NULL)
+        abort();
+}
+
+struct malloctap_stack *area_stack_alloc(uint32_t frames, uint32_t *id)
+{
+    uint64_t at = atomic_fetch_add(&depot_used, 1 + frames);
+    if ((at + 1 + frames) * 8 > DEPOT_BYTES)
+        return NULL;
+    atomic_fetch_add(&stacks_stored, 1);
+    *id = (uint32_t)at;
+    return (struct malloctap_stack *)(depot + at * 8);
+}
+
+const struct malloctap_stack *area_stack(uint32_t id)
+{
+    return (const struct malloctap_stack *)(depot + (uint64_t)id * 8);
+}
+
+struct malloctap_module *area_module_alloc(uint32_t *id)
+{
+    *id = atomic_fetch_add(&module_count, 1) + 1;
+    return *id < MODULES_MAX ? &modules[*id - 1] : NULL;
+}
+
+uint64_t area_ticks(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+EXPORT enum stack_walker probe_init(enum stack_walker wanted)
+{
+    return stack_walker_init(wanted);
+}
+
+EXPORT uint32_t probe_capture(uint32_t limit, uint32_t *flags)
+{
+    return stack_capture(&tables, limit, flags);
+}
+
+EXPORT void probe_take(uint32_t limit, struct probe_stack *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->id = stack_capture(&tables, limit, &ret->flags);
+    if (ret->id == 0)
+        return;
+    const struct malloctap_stack *stack = area_stack(ret->id);
+    ret->count = stack->frame_count;
+    for (uint32_t i = 0; i < ret->count; i++) {
+        uint32_t module = MALLOCTAP_FRAME_MODULE(stack->frames[i]);
+        ret->modules[i] = module;
+        ret->pcs[i] =
+            MALLOCTAP_FRAME_OFFSET(stack->frames[i]) + (module == 0 ? 0 : modules[module - 1].bias);
+    }
+}
+
+EXPORT const struct malloctap_module *probe_module(uint32_t id)
+{
+    return id == 0 || id > module_count ? NULL : &modules[id - 1];
+}
+
+EXPORT uint32_t probe_module_count(void)
+{
+    return module_count;
+}
+
+EXPORT void probe_forget(void)
+{
+    memset(&tables, 0, sizeof(tables));
+}
+
+EXPORT uint32_t probe_intern(const uint64_t *frames, uint32_t count, uint32_t flags)
+{
+    return depot_intern(&tables.depot_index, frames, count, flags);
+}
+
+EXPORT uint64_t probe_stacks_stored(void)
+{
+    return stacks_stored;
+}
+
+EXPORT const struct malloctap_stack *probe_stored(uint32_t id)
+{
+    return area_stack(id);
+}
