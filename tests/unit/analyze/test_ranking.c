@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Which stacks become one row, and in what order rows stand. */
+#include "orchard.h"
+#include "ranking.h"
+#include "recording_builder.h"
+
+#include <dlfcn.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+struct fixture {
+    struct recording_builder *builder;
+    uint64_t thread;
+    uint32_t app; /* modules; the library was loaded twice */
+    uint32_t library;
+    uint32_t library_again;
+    struct malloctap_recording *recording;
+    struct aggregate aggregate;
+    struct symbols *symbols;
+    struct ranking ranking;
+};
+
+static void begin(struct fixture *fixture)
+{
+    *fixture = (struct fixture){.builder = recording_builder_create()};
+    fixture->thread = recording_builder_add_thread(fixture->builder, 101, "main")->thread;
+    fixture->app = recording_builder_add_module(fixture->builder, "app", 0, 0x9000, 0);
+    fixture->library = recording_builder_add_module(fixture->builder, "lib", 0x10000, 0x20000, 0);
+    fixture->library_again =
+        recording_builder_add_module(fixture->builder, "lib", 0x30000, 0x40000, 0);
+}
+
+static void add(struct fixture *fixture, uint64_t inner, uint64_t outer, uint32_t flags,
+                double weight)
+{
+    static uint64_t address = 0;
+    const uint64_t frames[] = {inner, outer};
+    uint32_t stack = recording_builder_add_stack(fixture->builder, frames, 2, flags);
+    address += 16;
+    recording_builder_add_alloc(
+        fixture->builder, fixture->thread,
+        (struct malloctap_sample){
+            .head.stack = stack, .ticks = 2000, .address = address, .size = 10, .weight = weight});
+}
+
+static void rank(struct fixture *fixture, struct ranking_query query)
+{
+    const struct aggregate_query all = {.ops = AGGREGATE_OPS_ALLOC};
+    struct malloctap_error error = {{0}};
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/test_ranking.%d.mtap", getpid());
+    assert_int_equal(recording_builder_write(fixture->builder, path), 0);
+    if (malloctap_recording_open(path, &fixture->recording, &error) < 0)
+        fail_msg("%s", error.text);
+    unlink(path);
+    assert_int_equal(aggregate_read(fixture->recording, all, &fixture->aggregate, &error), 0);
+    fixture->symbols = symbols_create(fixture->recording);
+    ranking_create(fixture->recording, fixture->symbols, &fixture->aggregate, query,
+                   &fixture->ranking);
+}
+
+static void end(struct fixture *fixture)
+{
+    ranking_deinit(&fixture->ranking);
+    symbols_destroy(fixture->symbols);
+    aggregate_deinit(&fixture->aggregate);
+    malloctap_recording_close(fixture->recording);
+    recording_builder_destroy(fixture->builder);
+}
+
+static double calls_of(const struct fixture *fixture, size_t row)
+{
+    assert_true(row < fixture->ranking.count);
+    return fixture->ranking.rows[row].sums.calls.value;
+}
+
+static void equal_frames_are_one_row(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    uint64_t main = recording_builder_frame(f.app, 0x100);
+    add(&f, recording_builder_frame(f.library, 0x500), main, 0, 10);
+    add(&f, recording_builder_frame(f.library_again, 0x500), main, 0, 20);
+    add(&f, recording_builder_frame(f.library, 0x600), main, 0, 40); /* elsewhere, no name */
+    rank(&f, (struct ranking_query){0});
+    assert_int_equal(f.ranking.count, 2);
+    assert_true(calls_of(&f, 0) == 40 && calls_of(&f, 1) == 30);
+    assert_int_equal(f.ranking.rows[1].merged, 2);
+    assert_true(f.ranking.rows[1].sums.calls.variance == 10 * 9 + 20 * 19);
+    end(&f);
+}
+
+static void depth_merges_what_differs_further_out(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    uint64_t inner = recording_builder_frame(f.library, 0x500);
+    add(&f, inner, recording_builder_frame(f.app, 0x100), 0, 10);
+    add(&f, inner, recording_builder_frame(f.app, 0x200), 0, 20);
+    rank(&f, (struct ranking_query){.depth = 1});
+    assert_int_equal(f.ranking.count, 1);
+    assert_int_equal(f.ranking.rows[0].frame_count, 1);
+    assert_int_equal(f.ranking.rows[0].frames_hidden, 1);
+    end(&f);
+}
+
+/* What was cut off may have been anything: no reason to call the two the same. */
+static void a_stack_cut_short_is_its_own_row(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    uint64_t inner = recording_builder_frame(f.library, 0x500);
+    uint64_t outer = recording_builder_frame(f.app, 0x100);
+    add(&f, inner, outer, 0, 10);
+    add(&f, inner, outer, MALLOCTAP_STACK_TRUNCATED, 20);
+    rank(&f, (struct ranking_query){0});
+    assert_int_equal(f.ranking.count, 2);
+    assert_true(f.ranking.rows[0].truncated && !f.ranking.rows[1].truncated);
+    end(&f);
+}
+
+static void functions_are_found_by_pattern(void **state)
+{
+    struct fixture f;
+    Dl_info where;
+    assert_int_not_equal(dladdr((const void *)(uintptr_t)orchard_plain, &where), 0);
+    uint64_t inside = (uintptr_t)orchard_plain - (uintptr_t)where.dli_fbase + 1;
+    static const char *const patterns[] = {"orchard_plain", "*plain*", "plain", "*nosuch*"};
+    static const size_t found[] = {1, 1, 0, 0};
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+        begin(&f);
+        recording_builder_header(f.builder)->start_realtime_ns = 4000000000ULL * 1000000000;
+        uint32_t orchard =
+            recording_builder_add_module(f.builder, ORCHARD_ANONYMOUS, 0x50000, 0x60000, 0x50000);
+        uint64_t main = recording_builder_frame(f.app, 0x100);
+        add(&f, recording_builder_frame(orchard, inside), main, 0, 10);
+        add(&f, recording_builder_frame(f.library, 0x500), main, 0, 20);
+        rank(&f, (struct ranking_query){.function = patterns[i]});
+        assert_int_equal(f.ranking.count, found[i]);
+        end(&f);
+    }
+}
+
+static void samples_without_a_stack_are_a_row(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    recording_builder_add_alloc(
+        f.builder, f.thread,
+        (struct malloctap_sample){.ticks = 2000, .address = 16, .size = 10, .weight = 3});
+    rank(&f, (struct ranking_query){0});
+    assert_int_equal(f.ranking.count, 1);
+    assert_int_equal(f.ranking.rows[0].frame_count, 0);
+    assert_true(calls_of(&f, 0) == 3);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_frames_are_one_row),
+        cmocka_unit_test(depth_merges_what_differs_further_out),
+        cmocka_unit_test(a_stack_cut_short_is_its_own_row),
+        cmocka_unit_test(functions_are_found_by_pattern),
+        cmocka_unit_test(samples_without_a_stack_are_a_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
