@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-enum { THREADS = 40, ROUNDS = 5000 };
+enum { THREADS = 40, ROUNDS = 1000 };
 
 static void *allocate(void *unused)
 {
