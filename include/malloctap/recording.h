@@ -109,8 +109,8 @@ enum malloctap_thread_state {
  * malloctap_exited). So that this holds at every instruction, the writer
  *   - makes a slot live by storing `thread`, then `state` (release), and counts only after that;
  *   - folds one slot at a time, of a thread that will not count any more;
- *   - after publishing the fold stores state UNUSED first, then zeroes everything else, and both
- * are done before it folds another slot or stores a new `thread` into this one (release).
+ *   - after publishing the fold zeroes the counters, then `thread` (release), then state, all before
+ *     it folds another slot or this one gets a new `thread`.
  */
 struct malloctap_thread_slot {
     uint32_t state; /* enum malloctap_thread_state */
@@ -172,7 +172,7 @@ struct malloctap_extent {
     X(modules_no_space)    /* loaded objects that could not be described */                        \
     X(threads_no_space)    /* threads without a slot: their calls are in `unslotted` */            \
     X(extents_failed)      /* attempts to grow the file that failed */                             \
-    X(calls_before_start)  /* calls served by the bootstrap arena */                               \
+    X(foreign_blocks)      /* frees and reallocs of blocks an unseen allocator made */             \
     X(unwinder_missing)    /* samples taken while no stack walker was available */
 
 struct malloctap_losses {
@@ -351,14 +351,14 @@ enum malloctap_lock_kind {
 };
 
 /*
- * One row of the LOCKS area. Rows of kind 0 are not in use and to be skipped: there are gaps. Several
- * rows may have the same kind, list and buffer size (each cache has its own, as far as they go): they
- * add up. A row appears when its lock is first used in this process; a fork child has no rows for what it
- * inherited and never touched.
+ * One row of the LOCKS area. Rows of kind 0 are not in use and to be skipped: there are gaps.
+ * Several rows may have the same kind, list and buffer size (each cache has its own, as far as they
+ * go): they add up. A row appears when its lock is first used in this process; a fork child has no
+ * rows for what it inherited and never touched.
  */
 struct malloctap_lock_row {
-    uint32_t kind; /* enum malloctap_lock_kind, written last */
-    uint32_t list; /* OVERSIZE: 0 */
+    uint32_t kind;        /* enum malloctap_lock_kind, written last */
+    uint32_t list;        /* OVERSIZE: 0 */
     uint32_t buffer_size; /* CACHE: bytes of its buffers; else 0 */
     uint32_t caches;      /* CACHE: how many this row stands for */
     uint64_t acquisitions;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend.h"
 
+#include "guarded_mtmalloc.h"
 #include "linkage.h"
 
 #include <boot/arena.h>
 #include <compiler.h>
 #include <config/config.h>
-#include <mtmalloc_api.h>
 #include <text.h>
 
 #include <errno.h>
@@ -135,21 +135,6 @@ struct backend backend = {
 
 struct backend_identity backend_identity;
 
-static const struct backend backend_mtmalloc = {
-    .malloc = mtmalloc_malloc,
-    .free = mtmalloc_free,
-    .calloc = mtmalloc_calloc,
-    .realloc = mtmalloc_realloc,
-    .posix_memalign = mtmalloc_posix_memalign,
-    .aligned_alloc = mtmalloc_aligned_alloc,
-    .memalign = mtmalloc_memalign,
-    .valloc = mtmalloc_valloc,
-    .pvalloc = mtmalloc_pvalloc,
-    .malloc_usable_size = mtmalloc_usable_size,
-    .free_sized = mtmalloc_free_sized,
-    .free_aligned_sized = mtmalloc_free_aligned_sized,
-};
-
 /* ---- finding them ------------------------------------------------------------------------------
  */
 
@@ -204,48 +189,70 @@ static void identify(enum backend_kind kind, const char *object)
     text_add(&text, object);
 }
 
-static bool use_object(enum backend_kind kind, const struct linked_object *object)
+/* Names under which an allocator's own functions make blocks or take them back. */
+static const char *const private_names[] = {
+    "mallocx",   "rallocx", "dallocx",   "sdallocx", /* jemalloc */
+    "tc_malloc", "tc_free", "tc_delete",             /* tcmalloc */
+    "mi_malloc", "mi_free",                          /* mimalloc */
+};
+
+static bool visit_private_caller(const struct linked_object *object, void *allocator)
 {
-    struct backend functions;
-    take_functions(object, &functions);
-    if (!complete(&functions))
+    if (object->start == ((const struct linked_object *)allocator)->start)
         return false;
-    backend = functions;
-    identify(kind, object->path);
-    return true;
+    for (size_t i = 0; i < ARRAY_LENGTH(private_names); i++)
+        if (linkage_imports(object, private_names[i]))
+            return true;
+    return false;
 }
 
-static bool same_object(const struct linked_object *a, const struct linked_object *b)
+/* Whether the program's blocks may go past the standard names: then no other backend will do. */
+static bool called_by_private_names(struct linked_object *allocator)
 {
-    return a->start == b->start;
+    return linkage_find(visit_private_caller, allocator);
+}
+
+static void use(enum backend_kind kind, const struct backend *functions, const char *object)
+{
+    identify(kind, object);
+    backend = *functions;
 }
 
 void backend_resolve(const char *name)
 {
-    struct linked_object own, libc;
-    bool have_own = linkage_next_definer("malloc", NULL, &own);
-    bool have_libc = find_libc(&libc);
-    bool linked_allocator = have_own && have_libc && !same_object(&own, &libc);
+    struct linked_object own_object, libc_object;
+    struct backend own = {0}, libc = {0};
+    bool have_own = linkage_next_definer("malloc", NULL, &own_object);
+    bool have_libc = find_libc(&libc_object);
+    bool linked_allocator = have_own && have_libc && own_object.start != libc_object.start;
+    bool wants_other = !strcmp(name, "mtmalloc") || !strcmp(name, "libc");
 
-    if (!strcmp(name, "mtmalloc")) {
-        backend = backend_mtmalloc;
-        identify(BACKEND_MTMALLOC, "built in");
-        backend_identity.foreign = linked_allocator;
+    if (have_own)
+        take_functions(&own_object, &own);
+    if (have_libc)
+        take_functions(&libc_object, &libc);
+    if (wants_other && linked_allocator && called_by_private_names(&own_object))
+        config_say("this program calls ", own_object.path, " by that library's own names; backend ",
+                   name, " would mix their blocks, so 'own' is used", NULL);
+    else if (!strcmp(name, "mtmalloc")) {
+        struct backend mtmalloc = guarded_mtmalloc(&own);
+        use(BACKEND_MTMALLOC, &mtmalloc, "built in");
+        return;
+    } else if (!strcmp(name, "libc") && complete(&libc)) {
+        use(BACKEND_LIBC, &libc, libc_object.path);
         return;
     }
-    if (!strcmp(name, "libc") && have_libc && use_object(BACKEND_LIBC, &libc)) {
-        backend_identity.foreign = linked_allocator;
+    if (!complete(&own)) {
+        config_say("no malloc found behind the tap; mtmalloc is used", NULL);
+        struct backend mtmalloc = guarded_mtmalloc(&libc);
+        use(BACKEND_MTMALLOC, &mtmalloc, "built in");
         return;
     }
-    if (!have_own || !use_object(BACKEND_OWN, &own)) {
-        config_say("no malloc found behind the tap; using mtmalloc", NULL);
-        backend = backend_mtmalloc;
-        identify(BACKEND_MTMALLOC, "built in");
-        return;
-    }
-    if (strcmp(name, "own") != 0 && strstr(text_basename(own.path), name) == NULL)
-        config_say(
-            "backend '", name, "' is not behind the tap (found ", own.path,
-            "): name its library after libmalloctap.so in LD_PRELOAD, or use 'malloctap run'",
-            NULL);
+    use(BACKEND_OWN, &own, own_object.path);
+    if (!wants_other && strcmp(name, "own") != 0 &&
+        strstr(text_basename(own_object.path), name) == NULL)
+        config_say("backend '", name, "' is not behind the tap (", own_object.path,
+                   " is): name its library after libmalloctap.so in LD_PRELOAD, or use 'malloctap "
+                   "run'",
+                   NULL);
 }

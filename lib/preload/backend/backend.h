@@ -27,7 +27,6 @@ enum backend_kind { BACKEND_OWN, BACKEND_LIBC, BACKEND_MTMALLOC };
 struct backend_identity {
     enum backend_kind kind;
     char object[512]; /* path of the object whose functions are called; "built in" for mtmalloc */
-    bool foreign;     /* the program would use another allocator than this one */
 };
 
 extern struct backend_identity backend_identity HIDDEN;

@@ -10,6 +10,7 @@
 
 #include <backend/backend.h>
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -113,7 +114,11 @@ EXPORT void *realloc(void *block, size_t size)
 /* A product that overflows saturates to a size no allocator has: it fails as the standard wants. */
 EXPORT void *reallocarray(void *block, size_t count, size_t unit)
 {
-    return realloc(block, call_array_size(count, unit));
+    size_t size = call_array_size(count, unit);
+    void *moved = realloc(block, size);
+    if (unlikely(size == SIZE_MAX)) /* not every allocator's realloc says why it failed */
+        errno = ENOMEM;
+    return moved;
 }
 
 /* ---- aligned allocation ------------------------------------------------------------------------

@@ -51,7 +51,7 @@ static void count_unslotted(const struct call *call)
 static uint64_t busy_begin(struct thread *thread)
 {
     uint64_t left = thread->units_left;
-    thread->busy = 1;
+    thread->busy = THREAD_BUSY;
     thread->units_left = UINT64_MAX;
     return left;
 }
@@ -62,7 +62,7 @@ static void busy_end(struct thread *thread, bool sampled, uint64_t left)
         sample_rearm(thread);
     else
         thread->units_left = left;
-    thread->busy = 0;
+    thread->busy = THREAD_IDLE;
 }
 
 /* The recorder is at work below us on this thread: forward, count, but do not touch the ring. */
@@ -72,7 +72,7 @@ static void nested(struct thread *thread, struct call *call)
     if (call->block != NULL && lives_maybe(call->block) && lives_take(call->block, &life))
         counter_add(&thread->slot->counters.samples_lost, 1);
     call_forward(call);
-    if (thread->busy > 1)
+    if (thread->busy == THREAD_OWN_CALLS)
         counter_add(&thread->slot->counters.uncounted, 1);
     else if (call->op == MALLOCTAP_OP_FREE)
         count_free(&thread->slot->counters, call->block);

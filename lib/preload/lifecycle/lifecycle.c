@@ -12,7 +12,6 @@
 #include <recording/ring.h>
 #include <sample/lives.h>
 #include <sample/sample.h>
-#include <stack/capture.h>
 #include <sys.h>
 #include <thread/tid.h>
 #include <wiped.h>
@@ -203,7 +202,7 @@ static struct thread *own_work_begin(void)
 {
     struct thread *thread = lifecycle_thread();
     if (thread != NULL) {
-        thread->busy = 2;
+        thread->busy = THREAD_OWN_CALLS;
         thread->units_left = 0;
     }
     return thread;
@@ -213,7 +212,7 @@ static void own_work_end(struct thread *thread)
 {
     if (thread == NULL)
         return;
-    thread->busy = 0;
+    thread->busy = THREAD_IDLE;
     thread->slot->counters.uncounted = 0;
     sample_rearm(thread);
 }
@@ -224,7 +223,7 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     tid_init();
     operators_init();
     if (config.mode == MALLOCTAP_MODE_SAMPLE)
-        stack_walker_init(config.walker);
+        sample_open_walker();
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
     if (backend_identity.kind == BACKEND_MTMALLOC) {
         mtmalloc_stats_attach(&process.lock_rows);

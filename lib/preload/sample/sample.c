@@ -59,10 +59,28 @@ void sample_thread_init(struct thread *thread)
     sample_rearm(thread);
 }
 
+/* Of this process and its children: what the constructor found. */
+static enum stack_walker walker = STACK_WALKER_NONE;
+
+void sample_open_walker(void)
+{
+    walker = stack_walker_init(config.walker);
+}
+
 static uint32_t capture(struct thread *thread)
 {
     uint32_t flags = 0;
+    uint64_t left = thread->units_left;
+    if (walker == STACK_WALKER_NONE)
+        recording_lost(unwinder_missing, 1);
+    /* libunwind may allocate through the hooks: that is not the program's doing. */
+    if (walker == STACK_WALKER_LIBUNWIND) {
+        thread->busy = THREAD_OWN_CALLS;
+        thread->units_left = 0;
+    }
     uint32_t stack = stack_capture(&stacks.tables, (uint32_t)config.frames, &flags);
+    thread->busy = THREAD_BUSY;
+    thread->units_left = left;
     if (flags & MALLOCTAP_STACK_TRUNCATED)
         counter_add(&thread->slot->counters.stacks_truncated, 1);
     return stack;

@@ -15,6 +15,9 @@
 #include <entry/call.h>
 #include <thread/thread.h>
 
+/* Prepare to take stacks: for the constructor, as it may open a library. */
+void sample_open_walker(void);
+
 /* The thread begins: seed its generator, draw its first distance. */
 void sample_thread_init(struct thread *thread);
 

@@ -19,6 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Is the recorder at work on this thread? If so, calls that come are a signal handler's, or its own. */
+enum thread_busy {
+    THREAD_IDLE,
+    THREAD_BUSY,      /* calls are a handler's: counted */
+    THREAD_OWN_CALLS, /* calls are most likely the recorder's: counted as `uncounted` */
+};
+
 /* Invariant: units_left == 0, or slot is this thread's slot in this process's recording. */
 struct thread {
     uint64_t units_left; /* until the next sample; 0: the slow path decides */
@@ -26,10 +33,8 @@ struct thread {
     struct malloctap_thread_slot *slot;
     struct malloctap_chunk *chunk; /* open in the ring; NULL: none yet */
     uint64_t random;               /* state of the generator */
-    uint32_t busy;                 /* the recorder is at work on this thread */
+    uint32_t busy;                 /* enum thread_busy */
     uint32_t index;                /* of its slot */
-    uint32_t used;                 /* claimed by some thread of this process */
-    uint32_t named;
 } __attribute__((aligned(CACHE_LINE)));
 
 extern const struct thread thread_none HIDDEN;

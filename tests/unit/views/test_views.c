@@ -224,7 +224,7 @@ static void summary_of_everything(void **state)
     strcpy(header->backend_object, "built in");
     header->state = MALLOCTAP_STATE_RUNNING;
     header->pid = 0; /* no such process any more */
-    header->lost.calls_before_start = 3;
+    header->lost.foreign_blocks = 3;
     for (uint32_t list = 0; list < 2; list++) {
         struct malloctap_lock_row *row = recording_builder_add_lock(built.builder);
         *row = (struct malloctap_lock_row){.kind = MALLOCTAP_LOCK_PARENT,

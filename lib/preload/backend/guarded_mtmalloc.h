@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guarded_mtmalloc.h - mtmalloc as a backend, for programs in which other allocators are at work
+ * too.
+ *
+ * A library opened with RTLD_DEEPBIND allocates from libc past the tap, and a linked allocator may
+ * be called by names of its own; their blocks may end in the program's free(). mtmalloc can tell
+ * that a block is not its own; such a block goes to the allocator that the program would use
+ * without the tap, and is counted among the losses: whoever made it was not seen.
+ */
+#ifndef PRELOAD_GUARDED_MTMALLOC_H
+#define PRELOAD_GUARDED_MTMALLOC_H
+
+#include "backend.h"
+
+/* The table; blocks that are not mtmalloc's go to `own`. */
+struct backend guarded_mtmalloc(const struct backend *own);
+
+#endif
