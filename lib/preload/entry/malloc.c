@@ -104,18 +104,23 @@ static cold void *slow_realloc(void *block, size_t size)
     return call.result;
 }
 
-EXPORT void *realloc(void *block, size_t size)
+static always_inline void *resize(void *block, size_t size)
 {
     if (unlikely(!fast_realloc(block, size)))
         return slow_realloc(block, size);
     return returned(MALLOCTAP_OP_REALLOC, size, backend.realloc(block, size));
 }
 
+EXPORT void *realloc(void *block, size_t size)
+{
+    return resize(block, size);
+}
+
 /* A product that overflows saturates to a size no allocator has: it fails as the standard wants. */
 EXPORT void *reallocarray(void *block, size_t count, size_t unit)
 {
     size_t size = call_array_size(count, unit);
-    void *moved = realloc(block, size);
+    void *moved = resize(block, size);
     if (unlikely(size == SIZE_MAX)) /* not every allocator's realloc says why it failed */
         errno = ENOMEM;
     return moved;
