@@ -45,7 +45,7 @@ void view_counters_add(json_object *object, const struct malloctap_counters *cou
     X(losses, modules_no_space, "loaded objects not described")                                    \
     X(losses, threads_no_space, "threads without counters of their own")                           \
     X(losses, extents_failed, "failed attempts to grow the file")                                  \
-    X(losses, foreign_blocks, "blocks freed that an unseen allocator made")                       \
+    X(losses, foreign_blocks, "blocks freed that an unseen allocator made")                        \
     X(losses, unwinder_missing, "samples without a stack, for want of a stack walker")             \
     X(counters, samples_lost, "samples not recorded")                                              \
     X(counters, stacks_truncated, "stacks cut short")                                              \

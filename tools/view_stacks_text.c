@@ -4,6 +4,7 @@
 #include "view_stacks.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Below this, one standard error is itself little more than a guess; see docs/SAMPLING.md. */
@@ -40,12 +41,47 @@ static void print_estimate(struct estimate estimate, enum ranking_by by, FILE *o
     fputs(units[by], out);
 }
 
+/*
+ * The name of an instance of a template can take several lines and drown the path. Where it is
+ * long, what is between the outermost angle brackets becomes "...": std::map<...>::emplace<...>. Of
+ * a name that begins with a bracket, Rust's <T as Trait>::method, those inside of that one.
+ */
+void view_stacks_print_function(const char *name, FILE *out)
+{
+    enum { LONG = 80 };
+    if (strlen(name) <= LONG) {
+        emit_put(out, name);
+        return;
+    }
+    char *printable = emit_printable(name);
+    int depth = 0, kept = name[0] == '<';
+    for (const char *at = printable; *at; at++) {
+        static const char named[] = "operator"; /* whose brackets are no brackets */
+        const size_t length = sizeof named - 1;
+        if (!strncmp(at, named, length) && strchr("<>-", at[length]) && at[length]) {
+            size_t end = length + strspn(at + length, "<>=-");
+            if (depth <= kept)
+                fprintf(out, "%.*s", (int)end, at);
+            at += end - 1;
+            continue;
+        }
+        bool arrow = *at == '>' && at > printable && at[-1] == '-'; /* fn() -> T */
+        if (*at == '>' && !arrow && depth > 0)
+            depth--;
+        if (depth <= kept)
+            fputc(*at, out);
+        if (*at == '<' && ++depth == kept + 1)
+            fputs("...", out);
+    }
+    free(printable);
+}
+
 static void print_place(const struct symbol_frame *frame, struct emit_style style, FILE *out)
 {
     char offset[24];
     snprintf(offset, sizeof offset, "%s0x%" PRIx64, frame->module ? "+" : "", frame->offset);
     if (frame->function) {
-        emit_put(out, frame->function);
+        view_stacks_print_function(frame->function, out);
         fputs(style.dim, out);
         fputs("  ", out);
         emit_put(out, view_basename(frame->file ? frame->file : frame->module));
@@ -80,13 +116,20 @@ static void print_frames(const struct ranking_row *row, struct emit_style style,
         fputs("        (cut short here)\n", out);
 }
 
+/* With few samples an estimate can exceed the whole of which it is a part. */
+static struct emit_text share_text(double share)
+{
+    if (isnan(share))
+        return (struct emit_text){""};
+    return share > 1 ? (struct emit_text){"~100 %"} : emit_percent(share);
+}
+
 static void print_row(const struct view_stacks *view, size_t rank, const struct ranking_row *row,
                       FILE *out)
 {
     struct emit_style style = emit_style(out);
     enum ranking_by by = view->query.ranking.by;
-    double part = view_stacks_share(view, row);
-    fprintf(out, "%s%4zu  %7s  ", style.bold, rank, isnan(part) ? "" : emit_percent(part).text);
+    fprintf(out, "%s%4zu  %7s  ", style.bold, rank, share_text(view_stacks_share(view, row)).text);
     print_estimate(ranking_key(&row->sums, by), by, out);
     fputs(style.plain, out);
     for (enum ranking_by other = RANKING_BY_CALLS; other <= RANKING_BY_BYTES; other++) {

@@ -173,6 +173,28 @@ static void missing_records_show_in_the_header(void **state)
     recording_builder_destroy(built.builder);
 }
 
+static void assert_shortened(const char *name, const char *expected)
+{
+    struct output output = output_begin();
+    view_stacks_print_function(name, output.file);
+    output_end(&output);
+    assert_string_equal(output.text, expected);
+    free(output.text);
+}
+
+#define LONG "a_template_argument_that_is_so_long_that_the_name_must_be_shortened_to_be_read"
+
+static void long_names_are_shortened(void **state)
+{
+    assert_shortened("short<int>::name<3>", "short<int>::name<3>");
+    assert_shortened("std::map<int, x<" LONG "> >::emplace<int>", "std::map<...>::emplace<...>");
+    assert_shortened("a::operator<< <" LONG ">", "a::operator<< <...>");
+    assert_shortened("a<" LONG ">::operator->", "a<...>::operator->");
+    assert_shortened("<vec<" LONG "> as iter>::next", "<vec<...> as iter>::next");
+    assert_shortened("call<fn(" LONG ") -> u8>::once", "call<...>::once");
+    assert_shortened("plain_" LONG, "plain_" LONG);
+}
+
 static void check_threads(enum emit_format format, const char *name)
 {
     struct views_recording built = views_recording_create();
@@ -267,6 +289,7 @@ int main(void)
         cmocka_unit_test(stacks_of_one_thread),
         cmocka_unit_test(what_cannot_be_ranked_is_said),
         cmocka_unit_test(missing_records_show_in_the_header),
+        cmocka_unit_test(long_names_are_shortened),
         cmocka_unit_test(threads),
         cmocka_unit_test(summary),
         cmocka_unit_test(summary_of_everything),
