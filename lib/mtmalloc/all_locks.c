@@ -27,7 +27,7 @@ void mt_all_locks_acquire(void)
     mt_lock_acquire(&list->parent, &rows[list->row]);
     FOR_EACH_LIST(list)
     FOR_EACH_CACHE(list, cache)
-    mt_lock_acquire(&cache->lock, &rows[cache->row]);
+    mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
     mt_lock_acquire(&mt_oversize_lock, &rows[MT_STATS_OVERSIZE_ROW]);
 }
 

@@ -70,10 +70,10 @@ struct mt_list *mt_heap_choose_list(void)
 /* ---- making a cache ---------------------------------------------------------------------------
  */
 
-/* buffers * stride + their bits, in whole words, fit in `space`. */
+/* buffers * stride + their bits, in whole words and one more, fit in `space`. */
 static uint32_t buffers_that_fit(size_t space, uint32_t stride)
 {
-    return (uint32_t)((space - MT_ALIGNMENT - sizeof(uint64_t)) * 8 / (stride * 8 + 1));
+    return (uint32_t)((space - MT_ALIGNMENT - 2 * sizeof(uint64_t)) * 8 / (stride * 8 + 1));
 }
 
 static void init_mask(struct mt_cache *cache)
@@ -94,8 +94,9 @@ static void init_cache(struct mt_cache *cache, struct mt_list *list, unsigned si
     cache->stride = (uint32_t)((MT_BUFFER_MIN << size) + sizeof(struct mt_head));
     cache->buffers = buffers_that_fit(space - sizeof *cache, cache->stride);
     size_t words = (cache->buffers + 63) / 64;
-    char *first_head = (char *)ALIGN_UP((uintptr_t)&cache->mask[words], MT_ALIGNMENT);
+    char *first_head = (char *)ALIGN_UP((uintptr_t)&cache->mask[words + 1], MT_ALIGNMENT);
     cache->buffer = first_head + sizeof(struct mt_head);
+    cache->head_info = mt_head_info(cache, MT_HEAD_BUFFER);
     cache->list = list;
     cache->with_room.key = ++list->created[size];
     cache->next = list->newest[size];
@@ -105,21 +106,20 @@ static void init_cache(struct mt_cache *cache, struct mt_list *list, unsigned si
 static struct mt_cache *create_cache(struct mt_list *list, unsigned size)
 {
     static uint32_t colour; /* under the oversize lock */
-    struct malloctap_lock_row *rows = mt_stats_rows();
     size_t chunk_size = atomic_load_explicit(&mt_chunk_size, memory_order_relaxed);
 
-    mt_oversize_acquire(rows);
+    struct malloctap_lock_row *rows = mt_oversize_acquire();
     char *chunk = mt_region_alloc(chunk_size);
     if (chunk == NULL) {
-        mt_lock_release(&mt_oversize_lock);
+        mt_oversize_release(rows);
         return NULL;
     }
     size_t skipped = colour++ % COLOURS * COLOUR_SIZE;
     struct mt_cache *cache = (void *)(chunk + skipped);
     cache->chunk_size = chunk_size;
     init_cache(cache, list, size, chunk_size - skipped);
-    mt_stats_cache_row(cache);
-    mt_lock_release(&mt_oversize_lock);
+    mt_stats_assign_row(cache);
+    mt_oversize_release(rows);
 
     list->newest[size] = cache;
     return cache;
@@ -179,12 +179,12 @@ struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
         cache = created ? create_cache(list, size) : cache_of_node(node);
         if (cache == NULL)
             return NULL;
-        mt_lock_acquire(&cache->lock, &rows[cache->row]);
+        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
         if (created) {
             cache->known = true;
             mt_tree_insert(&list->with_room[size], &cache->with_room);
         }
-        if (cache->first != MT_CACHE_FULL)
+        if (!mt_cache_full(cache))
             break;
         mt_tree_remove(&list->with_room[size], &cache->with_room);
         cache->known = false;
@@ -195,13 +195,14 @@ struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
     return cache;
 }
 
-void mt_cache_word_emptied(struct mt_cache *cache, uint32_t word)
+void mt_cache_first_emptied(struct mt_cache *cache)
 {
+    uint32_t word = cache->first;
     cache->summary[word / 64] &= ~(UINT64_C(1) << word % 64);
     for (uint32_t s = word / 64; s < MT_SUMMARIES; s++)
         if (cache->summary[s] != 0) {
             cache->first = s * 64 + (uint32_t)__builtin_ctzll(cache->summary[s]);
             return;
         }
-    cache->first = MT_CACHE_FULL;
+    cache->first = (cache->buffers + 63) / 64;
 }

@@ -53,9 +53,9 @@ struct mt_head {
     uint64_t info;
 };
 
-#define MT_HEAD_INDEX_BITS 17
-#define MT_HEAD_INDEX(info) ((uint32_t)(info) & ((1u << MT_HEAD_INDEX_BITS) - 1))
-#define MT_HEAD_REQUESTED(info) ((uint32_t)((info) >> 17) & ((1u << 18) - 1))
+#define MT_HEAD_INDEX(info) ((uint32_t)(info) & ((1u << 17) - 1))
+#define MT_HEAD_REQUESTED_SHIFT 17
+#define MT_HEAD_REQUESTED(info) ((uint32_t)((info) >> MT_HEAD_REQUESTED_SHIFT) & ((1u << 18) - 1))
 /* The buffer was filled with the pattern of freed memory, and not handed out since. */
 #define MT_HEAD_PATTERN (UINT64_C(1) << 35)
 #define MT_HEAD_CHECK_SHIFT 36
@@ -74,11 +74,10 @@ static always_inline bool mt_head_is(const struct mt_head *head, uint64_t kind)
     return difference >> MT_HEAD_CHECK_SHIFT == 0;
 }
 
-static always_inline uint64_t mt_head_info(const void *owner, uint64_t kind, uint64_t requested,
-                                           uint32_t index)
+/* For index 0 and 0 bytes; others are added. */
+static inline uint64_t mt_head_info(const void *owner, uint64_t kind)
 {
-    uint64_t check = mt_head_check(owner, kind) >> MT_HEAD_CHECK_SHIFT << MT_HEAD_CHECK_SHIFT;
-    return check | requested << MT_HEAD_INDEX_BITS | index;
+    return mt_head_check(owner, kind) >> MT_HEAD_CHECK_SHIFT << MT_HEAD_CHECK_SHIFT;
 }
 
 static always_inline struct mt_head *mt_head_of(const void *p)
@@ -89,29 +88,29 @@ static always_inline struct mt_head *mt_head_of(const void *p)
 /* ---- caches and lists -------------------------------------------------------------------------
  */
 
-#define MT_CACHE_FULL UINT32_MAX
 #define MT_SUMMARIES 16u /* enough for the smallest buffers in the largest chunk */
 
 /*
  * Under `lock`, but for what never changes. Invariants:
  *   bit w % 64 of summary[w / 64] is set <=> mask[w] != 0
- *   first = the lowest w with mask[w] != 0, or MT_CACHE_FULL
+ *   first = the lowest w with mask[w] != 0; or the number of words, when full, and mask[first] == 0
  *   in_use = buffers - number of bits set in the mask
- *   first != MT_CACHE_FULL => known
+ *   room in it => known
  */
 struct mt_cache {
     struct mt_lock lock;
     uint32_t first;
     uint32_t in_use;
     uint64_t requested; /* bytes asked for by those in use */
-    char *buffer;       /* the first one; from here on nothing changes but where it says so */
-    uint32_t stride;    /* from one to the next */
-    uint32_t row;       /* where it is counted */
-    bool row_shared;    /* by other caches of this list and size */
-    uint8_t size;       /* buffers have MT_BUFFER_MIN << size bytes */
-    bool row_counted;   /* this cache is in the shared row; changes */
-    bool known;         /* in the list's tree of caches with room, or on the way there; changes */
+    bool known;         /* in the list's tree of caches with room, or on the way there */
+    bool row_counted;   /* in a row that is shared */
+    /* Never changes from here on: */
+    uint8_t size;    /* buffers have MT_BUFFER_MIN << size bytes */
+    uint32_t row;    /* where it is counted; MT_STATS_SHARED_ROW: look in the list */
+    char *buffer;    /* the first one */
+    uint32_t stride; /* from one to the next */
     uint32_t buffers;
+    uint64_t head_info; /* of a head with index 0 for no bytes */
     struct mt_list *list;
 
     uint64_t summary[MT_SUMMARIES] __attribute__((aligned(64)));
@@ -120,12 +119,18 @@ struct mt_cache {
     struct mt_cache *returned; /* next on the way to the tree */
     struct mt_node with_room;  /* in the tree; its key numbers the caches in order of creation */
     size_t chunk_size;
-    uint64_t mask[] __attribute__((aligned(64)));
+    uint64_t mask[] __attribute__((aligned(64))); /* with a word more, always 0 */
 };
+static_assert(offsetof(struct mt_cache, summary) == 64, "what every call needs: one line");
 
 static always_inline size_t mt_cache_buffer_size(const struct mt_cache *cache)
 {
-    return MT_BUFFER_MIN << cache->size;
+    return cache->stride - sizeof(struct mt_head);
+}
+
+static always_inline bool mt_cache_full(const struct mt_cache *cache)
+{
+    return cache->mask[cache->first] == 0;
 }
 
 /* Caches of one list and size that share a row. The lock is taken last of all, under a cache's. */
@@ -182,7 +187,7 @@ struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size);
 /* After a buffer of a full cache was freed; under the cache's lock. */
 void mt_heap_cache_has_room(struct mt_cache *cache);
 
-/* mask[word] became zero, or no longer is. */
-void mt_cache_word_emptied(struct mt_cache *cache, uint32_t word);
+/* After the last free buffer of mask[first] was taken. */
+void mt_cache_first_emptied(struct mt_cache *cache);
 
 #endif

@@ -60,13 +60,19 @@ static always_inline void mt_lock_acquire(struct mt_lock *lock, struct malloctap
         mt_lock_wait(lock, row);
 }
 
-static always_inline void mt_lock_release(struct mt_lock *lock)
+/* Release; true: there are sleepers, and the caller has to call mt_lock_wake(). */
+static always_inline bool mt_lock_open(struct mt_lock *lock)
 {
     /* Release: pairs with the acquire above; what was done under the lock is seen by the next. */
     atomic_store_explicit(&lock->held, 0, memory_order_release);
     /* The processor may do this load before others see the store; the compiler may not. */
     atomic_signal_fence(memory_order_seq_cst);
-    if (unlikely(atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0))
+    return atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0;
+}
+
+static always_inline void mt_lock_release(struct mt_lock *lock)
+{
+    if (unlikely(mt_lock_open(lock)))
         mt_lock_wake(lock);
 }
 

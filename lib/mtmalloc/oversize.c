@@ -16,16 +16,16 @@ struct mt_oversize_totals mt_oversize_totals;
 /* Free blocks. */
 static struct mt_node *by_size, *by_address;
 
-static struct malloctap_lock_row *acquire(void)
+struct malloctap_lock_row *mt_oversize_acquire(void)
 {
     struct malloctap_lock_row *rows = mt_stats_rows();
-    mt_oversize_acquire(rows);
-    return &rows[MT_STATS_OVERSIZE_ROW];
+    mt_lock_acquire(&mt_oversize_lock, &rows[MT_STATS_OVERSIZE_ROW]);
+    return rows;
 }
 
-static void release(struct malloctap_lock_row *row)
+void mt_oversize_release(struct malloctap_lock_row *rows)
 {
-    mt_stats_count_oversize(row);
+    mt_stats_count_oversize(rows);
     mt_lock_release(&mt_oversize_lock);
 }
 
@@ -37,6 +37,13 @@ static char *data_of(struct mt_block *block)
 static char *end_of(struct mt_block *block)
 {
     return (char *)block + block->size;
+}
+
+/* Even an aligned or trimmed block is not smaller than the smallest oversize one. */
+static size_t data_size(size_t requested)
+{
+    size_t least = requested > MT_BUFFER_MAX ? requested : MT_BUFFER_MAX + 1;
+    return ALIGN_UP(least, (size_t)MT_BLOCK_GRAIN);
 }
 
 /* ---- free blocks ------------------------------------------------------------------------------
@@ -170,7 +177,7 @@ static void make_live(struct mt_block *block, char *p, size_t requested)
     block->patterned = false;
     block->fresh = false;
     mt_live_insert(block);
-    *mt_head_of(p) = (struct mt_head){block, mt_head_info(block, MT_HEAD_OVERSIZE, 0, 0)};
+    *mt_head_of(p) = (struct mt_head){block, mt_head_info(block, MT_HEAD_OVERSIZE)};
     mt_oversize_totals.live++;
     mt_oversize_totals.live_bytes += block->size;
     mt_oversize_totals.requested_bytes += requested;
@@ -192,12 +199,12 @@ static void look_over(struct mt_block *block, bool patterned)
 
 void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
 {
-    size_t data = ALIGN_UP(size > MT_BUFFER_MAX ? size : MT_BUFFER_MAX + 1, (size_t)MT_BLOCK_GRAIN);
+    size_t data = data_size(size);
     size_t slack = alignment > MT_BLOCK_GRAIN ? alignment : 0;
-    struct malloctap_lock_row *row = acquire();
+    struct malloctap_lock_row *rows = mt_oversize_acquire();
     struct mt_block *block = take(sizeof *block + data + slack);
     if (block == NULL) {
-        release(row);
+        mt_oversize_release(rows);
         return NULL;
     }
     char *p = (char *)ALIGN_UP((uintptr_t)data_of(block), alignment);
@@ -208,7 +215,7 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
     bool patterned = block->patterned;
     *zeroed = block->fresh && !(mt_option_bits() & MTINITBUFFER);
     make_live(block, p, size);
-    release(row);
+    mt_oversize_release(rows);
     if (unlikely(mt_option_bits() & (MTDEBUGPATTERN | MTINITBUFFER)))
         look_over(block, patterned);
     return p;
@@ -216,10 +223,10 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
 
 void mt_oversize_free(void *p)
 {
-    struct malloctap_lock_row *row = acquire();
+    struct malloctap_lock_row *rows = mt_oversize_acquire();
     struct mt_block *block = mt_live_remove(p);
     if (block == NULL) {
-        release(row);
+        mt_oversize_release(rows);
         if (mt_option_bits() & MTDOUBLEFREE)
             return;
         mt_abort_double_free(p);
@@ -230,32 +237,28 @@ void mt_oversize_free(void *p)
     if (unlikely(mt_option_bits() & MTDEBUGPATTERN))
         fill_freed(block);
     give_back(block);
-    release(row);
+    mt_oversize_release(rows);
 }
 
 size_t mt_oversize_usable_size(void *p)
 {
-    /* The size of a live block changes only in mt_oversize_resize(), which its owner calls. */
+    /* The size of a live block changes only in mt_oversize_trim(), which its owner calls. */
     struct mt_block *block = mt_head_of(p)->owner;
     return (size_t)(end_of(block) - (char *)p);
 }
 
-bool mt_oversize_resize(void *p, size_t size)
+void mt_oversize_trim(void *p, size_t size)
 {
-    if (size > mt_oversize_usable_size(p))
-        return false;
     struct mt_block *block = mt_head_of(p)->owner;
-    size_t kept = ALIGN_UP(size > MT_BUFFER_MAX ? size : MT_BUFFER_MAX + 1, (size_t)MT_BLOCK_GRAIN);
-    kept += (size_t)((char *)p - (char *)block);
+    size_t kept = data_size(size) + (size_t)((char *)p - (char *)block);
     if (block->size <= kept || block->size - kept <= sizeof *block + MT_BUFFER_MAX)
-        return true;
-    struct malloctap_lock_row *row = acquire();
+        return;
+    struct malloctap_lock_row *rows = mt_oversize_acquire();
     size_t before = block->size;
     struct mt_block *rest = split(block, kept);
     mt_oversize_totals.live_bytes -= before - block->size;
     if (unlikely(mt_option_bits() & MTDEBUGPATTERN))
         fill_freed(rest);
     give_back(rest);
-    release(row);
-    return true;
+    mt_oversize_release(rows);
 }

@@ -16,12 +16,9 @@
 
 extern struct mt_lock mt_oversize_lock;
 
-static inline void mt_oversize_acquire(struct malloctap_lock_row *rows)
-{
-    struct malloctap_lock_row *row = &rows[MT_STATS_OVERSIZE_ROW];
-    mt_lock_acquire(&mt_oversize_lock, row);
-    row->acquisitions++;
-}
+/* Take it and, counted, release it. */
+struct malloctap_lock_row *mt_oversize_acquire(void);
+void mt_oversize_release(struct malloctap_lock_row *rows);
 
 /* `size` up to MT_REQUEST_MAX, more than MT_BUFFER_MAX when aligned; `alignment` a power of two, at
  * least MT_ALIGNMENT. NULL: there is no memory now. *zeroed: all of it is fresh from the system. */
@@ -31,8 +28,8 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed);
 void mt_oversize_free(void *p);
 size_t mt_oversize_usable_size(void *p);
 
-/* Make `size` bytes usable where the block is, or give back what is more. False: it must move. */
-bool mt_oversize_resize(void *p, size_t size);
+/* Give back what is behind the first `size` bytes, if that is oversize by itself. */
+void mt_oversize_trim(void *p, size_t size);
 
 struct mt_oversize_totals {
     uint64_t held_bytes;

@@ -24,7 +24,7 @@ size_t mtmalloc_stats_rows(void)
     return mt_heap_ready() ? mt_stats_row_count(mt_heap.list_count) : 0;
 }
 
-void mt_stats_cache_row(struct mt_cache *cache)
+void mt_stats_assign_row(struct mt_cache *cache)
 {
     uint32_t first = MT_STATS_FIRST_PARENT_ROW + mt_heap.list_count;
     if (rows_used < first)
@@ -33,11 +33,18 @@ void mt_stats_cache_row(struct mt_cache *cache)
         cache->row = rows_used++;
         return;
     }
+    cache->row = MT_STATS_SHARED_ROW;
     struct mt_shared_row *shared = &cache->list->shared[cache->size];
     if (shared->row == 0)
         shared->row = rows_used++;
-    cache->row = shared->row;
-    cache->row_shared = true;
+}
+
+struct malloctap_lock_row *mt_stats_cache_row(const struct mt_cache *cache)
+{
+    uint32_t row = cache->row;
+    if (row == MT_STATS_SHARED_ROW)
+        row = cache->list->shared[cache->size].row;
+    return &mt_stats_rows()[row];
 }
 
 /* ---- what is in it ----------------------------------------------------------------------------
@@ -49,13 +56,15 @@ static void set_kind(struct malloctap_lock_row *row, uint32_t kind)
     __atomic_store_n(&row->kind, kind, __ATOMIC_RELEASE);
 }
 
-void mt_stats_describe_parent(const struct mt_list *list, struct malloctap_lock_row *row)
+void mt_stats_count_parent(const struct mt_list *list, struct malloctap_lock_row *rows)
 {
+    struct malloctap_lock_row *row = &rows[list->row];
+    row->acquisitions++;
     row->list = list->number;
     set_kind(row, MALLOCTAP_LOCK_PARENT);
 }
 
-void mt_stats_describe_cache(const struct mt_cache *cache, struct malloctap_lock_row *row)
+static void describe_cache(const struct mt_cache *cache, struct malloctap_lock_row *row)
 {
     row->list = cache->list->number;
     row->buffer_size = (uint32_t)mt_cache_buffer_size(cache);
@@ -65,10 +74,11 @@ void mt_stats_describe_cache(const struct mt_cache *cache, struct malloctap_lock
     set_kind(row, MALLOCTAP_LOCK_CACHE);
 }
 
-void mt_stats_count_shared(struct mt_cache *cache, struct malloctap_lock_row *row, int64_t buffers,
-                           int64_t requested)
+static void count_shared(struct mt_cache *cache, struct malloctap_lock_row *rows, int64_t buffers,
+                         int64_t requested)
 {
     struct mt_shared_row *shared = &cache->list->shared[cache->size];
+    struct malloctap_lock_row *row = &rows[shared->row];
     mt_lock_acquire(&shared->lock, row);
     if (!cache->row_counted) {
         cache->row_counted = true;
@@ -76,25 +86,38 @@ void mt_stats_count_shared(struct mt_cache *cache, struct malloctap_lock_row *ro
         shared->held_bytes += cache->chunk_size;
         shared->buffers += cache->buffers;
     }
+    cache->in_use += (uint32_t)buffers;
     shared->in_use += (uint64_t)buffers;
     shared->requested += (uint64_t)requested;
 
+    describe_cache(cache, row);
     row->acquisitions++;
-    row->list = cache->list->number;
-    row->buffer_size = (uint32_t)mt_cache_buffer_size(cache);
     row->caches = shared->caches;
     row->held_bytes = shared->held_bytes;
     row->buffers = shared->buffers;
     row->in_use = shared->in_use;
     row->in_use_bytes = shared->in_use * mt_cache_buffer_size(cache);
     row->requested_bytes = shared->requested;
-    set_kind(row, MALLOCTAP_LOCK_CACHE);
     mt_lock_release(&shared->lock);
 }
 
-void mt_stats_count_oversize(struct malloctap_lock_row *row)
+void mt_stats_count_cache(struct mt_cache *cache, struct malloctap_lock_row *rows, int buffers,
+                          uint32_t requested)
+{
+    if (cache->row == MT_STATS_SHARED_ROW) {
+        count_shared(cache, rows, buffers, buffers * (int64_t)requested);
+        return;
+    }
+    struct malloctap_lock_row *row = &rows[cache->row];
+    mt_stats_count_described(cache, row, buffers, requested);
+    describe_cache(cache, row);
+}
+
+void mt_stats_count_oversize(struct malloctap_lock_row *rows)
 {
     const struct mt_oversize_totals *now = &mt_oversize_totals;
+    struct malloctap_lock_row *row = &rows[MT_STATS_OVERSIZE_ROW];
+    row->acquisitions++;
     row->held_bytes = now->held_bytes;
     row->buffers = now->live + now->free;
     row->in_use = now->live;

@@ -18,8 +18,10 @@
 /* Caches with a row of their own: 590 MiB of them, in chunks of the default size. */
 #define MT_STATS_CACHES 8192u
 
-#define MT_STATS_OVERSIZE_ROW 0u
-#define MT_STATS_FIRST_PARENT_ROW 1u
+#define MT_STATS_SHARED_ROW                                                                        \
+    0u /* never in use, so that its caches are met where rows are described */
+#define MT_STATS_OVERSIZE_ROW 1u
+#define MT_STATS_FIRST_PARENT_ROW 2u
 
 /* Where to look for the array; points to a NULL pointer until a recording is attached. */
 extern struct malloctap_lock_row *_Atomic *_Atomic mt_stats_where;
@@ -37,49 +39,39 @@ static always_inline struct malloctap_lock_row *mt_stats_rows(void)
 /* In a fork child: what was counted privately is the parent's. Under all locks. */
 void mt_stats_forget(void);
 
-/* Rows an array must have for this many lists, and the one for a new cache. */
+/* Rows an array must have for this many lists. */
 size_t mt_stats_row_count(uint32_t lists);
-void mt_stats_cache_row(struct mt_cache *cache); /* under parent and oversize lock */
 
-/* Say in the row what it counts, when that is not there yet: after a fork the array is a new one.
- */
-void mt_stats_describe_parent(const struct mt_list *list, struct malloctap_lock_row *row);
-void mt_stats_describe_cache(const struct mt_cache *cache, struct malloctap_lock_row *row);
+/* Choose the row of a new cache; under parent and oversize lock. */
+void mt_stats_assign_row(struct mt_cache *cache);
 
-/* Under the oversize lock, before it is released. */
-void mt_stats_count_oversize(struct malloctap_lock_row *row);
+/* The row of a cache, its own or shared, for what is written atomically: waits. */
+struct malloctap_lock_row *mt_stats_cache_row(const struct mt_cache *cache);
 
-/* As mt_stats_count_cache(), with differences. */
-void mt_stats_count_shared(struct mt_cache *cache, struct malloctap_lock_row *row, int64_t buffers,
-                           int64_t requested);
-
-static always_inline void mt_stats_count_parent(const struct mt_list *list,
-                                                struct malloctap_lock_row *rows)
+/* A row says what it counts when it is first used: after a fork the array is a new one. */
+static always_inline bool mt_stats_described(const struct malloctap_lock_row *row)
 {
-    struct malloctap_lock_row *row = &rows[list->row];
-    row->acquisitions++;
-    if (unlikely(row->kind == 0))
-        mt_stats_describe_parent(list, row);
+    return row->kind != 0;
 }
 
-/* The lock was taken, and `buffers` (1, -1 or 0) were handed out for `requested` bytes each. */
-static always_inline void mt_stats_count_cache(struct mt_cache *cache,
-                                               struct malloctap_lock_row *rows, int buffers,
-                                               uint32_t requested)
+/* Count an acquisition of a lock, before it is released. `buffers` (1, -1 or 0) were handed out for
+ * `requested` bytes each. */
+void mt_stats_count_parent(const struct mt_list *list, struct malloctap_lock_row *rows);
+void mt_stats_count_cache(struct mt_cache *cache, struct malloctap_lock_row *rows, int buffers,
+                          uint32_t requested);
+void mt_stats_count_oversize(struct malloctap_lock_row *rows);
+
+/* The same, where the row is known to be described. */
+static always_inline void mt_stats_count_described(struct mt_cache *cache,
+                                                   struct malloctap_lock_row *row, int buffers,
+                                                   uint32_t requested)
 {
-    struct malloctap_lock_row *row = &rows[cache->row];
     cache->in_use += (uint32_t)buffers;
     cache->requested += (uint64_t)(buffers * (int64_t)requested);
-    if (unlikely(cache->row_shared)) {
-        mt_stats_count_shared(cache, row, buffers, buffers * (int64_t)requested);
-        return;
-    }
     row->acquisitions++;
     row->in_use = cache->in_use;
     row->in_use_bytes = cache->in_use * mt_cache_buffer_size(cache);
     row->requested_bytes = cache->requested;
-    if (unlikely(row->kind == 0))
-        mt_stats_describe_cache(cache, row);
 }
 
 #endif

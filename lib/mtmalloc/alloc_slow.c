@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* alloc_slow.c - what alloc.c leaves: every case, one step at a time. */
+#include "alloc.h"
+#include "debug.h"
+#include "mtmalloc_api.h"
+#include "options.h"
+#include "oversize.h"
+#include "region.h"
+
+#include <malloctap/mtmalloc.h>
+
+#include <errno.h>
+
+/* ---- malloc and calloc ------------------------------------------------------------------------
+ */
+
+/* The options that fill and check. */
+static void look_over(void *p, size_t size, uint64_t info)
+{
+    uint32_t options = mt_option_bits();
+    if (options & MTDEBUGPATTERN && info & MT_HEAD_PATTERN)
+        mt_pattern_check_freed(p, size);
+    if (options & MTINITBUFFER)
+        mt_pattern_fill_new(p, size);
+}
+
+static uint32_t take_first(struct mt_cache *cache)
+{
+    uint64_t *mask = &cache->mask[cache->first];
+    uint32_t index = cache->first * 64 + (uint32_t)__builtin_ctzll(*mask);
+    *mask &= *mask - 1;
+    if (*mask == 0)
+        mt_cache_first_emptied(cache);
+    return index;
+}
+
+cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, size_t request,
+                                bool zero)
+{
+    struct malloctap_lock_row *rows = mt_stats_rows();
+    if (mt_cache_full(cache)) {
+        mt_stats_count_cache(cache, rows, 0, 0);
+        mt_lock_release(&cache->lock);
+        cache = mt_heap_find_cache(list, mt_size_of(request));
+    }
+    mt_stats_count_parent(list, rows);
+    if (cache == NULL) {
+        mt_lock_release(&list->parent);
+        errno = EAGAIN;
+        return NULL;
+    }
+    uint32_t index = take_first(cache);
+    mt_stats_count_cache(cache, rows, 1, (uint32_t)request);
+    mt_lock_release(&cache->lock);
+    mt_lock_release(&list->parent);
+
+    uint64_t info;
+    void *p = mt_alloc_head(cache, index, request, &info);
+    look_over(p, mt_cache_buffer_size(cache), info);
+    bool zeroed = info == 0 && !(mt_option_bits() & MTINITBUFFER);
+    return zero && !zeroed ? memset(p, 0, request) : p;
+}
+
+cold void *mt_alloc_parent_locked(struct mt_list *list, size_t request, bool zero)
+{
+    struct mt_cache *cache = list->hint[mt_size_of(request)];
+    if (cache == NULL)
+        cache = mt_heap_find_cache(list, mt_size_of(request));
+    else
+        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
+    if (cache == NULL) {
+        mt_stats_count_parent(list, mt_stats_rows());
+        mt_lock_release(&list->parent);
+        errno = EAGAIN;
+        return NULL;
+    }
+    return mt_alloc_both_locked(list, cache, request, zero);
+}
+
+static void *alloc_oversize(size_t request, bool zero)
+{
+    bool zeroed;
+    void *p = mt_oversize_alloc(MT_ALIGNMENT, request, &zeroed);
+    if (p == NULL)
+        errno = EAGAIN;
+    return p != NULL && zero && !zeroed ? memset(p, 0, request) : p;
+}
+
+cold void *mt_alloc_any(size_t request, bool zero)
+{
+    if (request > MT_REQUEST_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (mt_thread_list == NULL && (mt_thread_list = mt_heap_choose_list()) == NULL) {
+        errno = EAGAIN;
+        return NULL;
+    }
+    if (request > MT_BUFFER_MAX)
+        return alloc_oversize(request, zero);
+    struct mt_list *list = mt_thread_list;
+    mt_lock_acquire(&list->parent, &mt_stats_rows()[list->row]);
+    return mt_alloc_parent_locked(list, request != 0 ? request : 1, zero);
+}
+
+cold void *mt_alloc_wake(struct mt_list *list, struct mt_cache *cache, void *p)
+{
+    mt_lock_wake(&cache->lock);
+    mt_lock_wake(&list->parent);
+    return p;
+}
+
+/* ---- free -------------------------------------------------------------------------------------
+ */
+
+/* Before the buffer is marked free: then it may be handed out at once. */
+static void fill_freed(struct mt_cache *cache, uint32_t index)
+{
+    char *buffer = cache->buffer + (size_t)index * cache->stride;
+    mt_pattern_fill_freed(buffer, mt_cache_buffer_size(cache));
+    mt_head_of(buffer)->info |= MT_HEAD_PATTERN;
+}
+
+cold void mt_free_locked(struct mt_cache *cache, void *p)
+{
+    struct malloctap_lock_row *rows = mt_stats_rows();
+    uint64_t info = mt_head_of(p)->info;
+    uint32_t index = MT_HEAD_INDEX(info), word = index / 64;
+    uint64_t bit = UINT64_C(1) << index % 64;
+    if (cache->mask[word] & bit) {
+        mt_stats_count_cache(cache, rows, 0, 0);
+        mt_lock_release(&cache->lock);
+        if (!(mt_option_bits() & MTDOUBLEFREE))
+            mt_abort_double_free(p);
+        return;
+    }
+    if (mt_option_bits() & MTDEBUGPATTERN)
+        fill_freed(cache, index);
+    cache->mask[word] |= bit;
+    cache->summary[word / 64] |= UINT64_C(1) << word % 64;
+    if (word < cache->first)
+        cache->first = word;
+    mt_heap_cache_has_room(cache);
+    mt_stats_count_cache(cache, rows, -1, MT_HEAD_REQUESTED(info));
+    mt_lock_release(&cache->lock);
+}
+
+cold void mt_free_any(void *p)
+{
+    const struct mt_head *head = mt_head_of(p);
+    if (mt_head_is(head, MT_HEAD_BUFFER)) {
+        struct mt_cache *cache = head->owner;
+        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
+        mt_free_locked(cache, p);
+    } else if (mt_head_is(head, MT_HEAD_OVERSIZE)) {
+        mt_oversize_free(p);
+    } else if (!(mt_option_bits() & MTDOUBLEFREE && mt_region_owns(p))) {
+        mt_abort_not_a_block(p);
+    }
+}
