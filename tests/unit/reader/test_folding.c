@@ -83,13 +83,15 @@ static void fold(struct malloctap_thread_slot *slot)
     stored();
     __atomic_store_n(&exited->published, slot->thread << 1 | to, __ATOMIC_RELEASE);
     stored();
-    __atomic_store_n(&slot->state, MALLOCTAP_THREAD_UNUSED, __ATOMIC_RELEASE);
-    stored();
     for (volatile uint64_t *word = (volatile uint64_t *)&slot->birth_ticks;
          word < (volatile uint64_t *)(slot + 1); word++) {
         *word = 0;
         stored();
     }
+    __atomic_store_n(&slot->thread, 0, __ATOMIC_RELEASE);
+    stored();
+    __atomic_store_n(&slot->state, MALLOCTAP_THREAD_UNUSED, __ATOMIC_RELEASE);
+    stored();
 }
 
 static void come(struct malloctap_thread_slot *slot, uint64_t thread)
