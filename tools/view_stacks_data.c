@@ -93,6 +93,7 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
     json_object_object_add(object, "samples", emit_json_count(view->aggregate.all.samples));
     json_object_object_add(object, "lost", view_lost_json(view->recording));
     json_object_object_add(object, "damaged_chunks", emit_json_count(view->aggregate.damaged));
+    json_object_object_add(object, "untracked_blocks", emit_json_count(view->aggregate.untracked));
     json_object_object_add(object, "rows", emit_json_count(view->ranking.count));
     json_object_object_add(object, "stacks", view_stacks_rows_json(view));
     json_object_object_add(object, "notes", view_stacks_notes_json(view));
