@@ -65,7 +65,8 @@ static void read_tables(struct malloctap_recording *recording)
     uint32_t modules = malloctap_recording_module_count(recording);
     for (uint32_t id = 0; id <= modules + 1; id++) {
         if (malloctap_recording_module(recording, id, &module)) {
-            REQUIRE(id >= 1 && id <= modules);
+            REQUIRE(id >= 1);
+            REQUIRE(id <= modules || malloctap_recording_check(recording, NULL) != 0);
             REQUIRE(strlen(module.path) < sizeof(module.path));
             REQUIRE(module.build_id_size <= sizeof(module.build_id));
         }
