@@ -34,6 +34,7 @@ static struct {
 /* Of this process and all it will fork. */
 static struct {
     bool started;       /* options and backend are chosen */
+    bool forked;        /* this process is a fork of one that had started */
     bool kernel_wipes;  /* MADV_WIPEONFORK works */
     bool system_calls;  /* may be made after the start */
     bool notices_exits; /* exit_key is valid */
@@ -120,12 +121,12 @@ static void move_early_counters(void)
 
 static void start_process(void)
 {
-    bool child = image.started;
-    if (child)
+    image.forked = image.started;
+    if (image.forked)
         tid_recheck();
     else
         start_image();
-    recording_open(child);
+    recording_open(image.forked, backend_identity.object);
     if (backend_identity.kind == BACKEND_MTMALLOC)
         attach_lock_statistics();
     if (!image.system_calls && config.mode == MALLOCTAP_MODE_SAMPLE)
@@ -156,9 +157,11 @@ struct malloctap_counters *lifecycle_unslotted(void)
 /* ---- threads
  * ---------------------------------------------------------------------------------------- */
 
+/* The first thread of a program begins before any of the program's code has run. */
 static void read_name(struct malloctap_thread_slot *slot)
 {
-    if (image.system_calls)
+    bool first = slot->thread == 1 && !image.forked;
+    if (image.system_calls || first)
         syscall(SYS_prctl, PR_GET_NAME, slot->name, 0, 0, 0);
 }
 

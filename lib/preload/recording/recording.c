@@ -3,7 +3,6 @@
 
 #include "file.h"
 
-#include <backend/backend.h>
 #include <compiler.h>
 #include <config/config.h>
 #include <sys.h>
@@ -128,7 +127,7 @@ static void fill_clock(struct malloctap_header *header)
     header->clock_shift = 0;
 }
 
-static void fill_header(struct malloctap_header *header)
+static void fill_header(struct malloctap_header *header, const char *backend_object)
 {
     header->version = MALLOCTAP_VERSION;
     header->byte_order = MALLOCTAP_BYTE_ORDER;
@@ -155,7 +154,7 @@ static void fill_header(struct malloctap_header *header)
     header->executable[length > 0 ? length : 0] = '\0';
     read_command_line(header->command_line, sizeof header->command_line);
     copy_text(header->backend, sizeof header->backend, config.backend);
-    copy_text(header->backend_object, sizeof header->backend_object, backend_identity.object);
+    copy_text(header->backend_object, sizeof header->backend_object, backend_object);
     copy_text(header->options, sizeof header->options, config.as_given);
     header->state = MALLOCTAP_STATE_RUNNING;
     /* With this the file is a recording. */
@@ -173,7 +172,7 @@ static const char *error_text(int error)
 #endif
 }
 
-void recording_open(bool child)
+void recording_open(bool child, const char *backend_object)
 {
     let_go_of_parent();
     errno = 0;
@@ -192,7 +191,7 @@ void recording_open(bool child)
                    "; the program runs on, unrecorded", NULL);
     if (header == NULL)
         header = &no_header;
-    fill_header(header);
+    fill_header(header, backend_object);
     __atomic_store_n(&recording.header, header, __ATOMIC_RELEASE);
 }
 

@@ -20,10 +20,10 @@
 
 /*
  * Create the recording of this process and fill in its header. `child`: the process was forked from
- * one that had a recording, which is unmapped here for good. Called once a process, by its first
- * call.
+ * one that had a recording, which is unmapped here for good. `backend_object`: what serves the
+ * calls. Called once a process, by its first call.
  */
-void recording_open(bool child);
+void recording_open(bool child, const char *backend_object);
 
 /* The header; of memory nobody reads until recording_open() is through. Never NULL. */
 struct malloctap_header *recording_header(void);

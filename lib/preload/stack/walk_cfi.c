@@ -37,10 +37,10 @@ struct walk {
     struct rule_cache *rules; /* NULL: no memory for it */
     uint64_t *frames;
     uint32_t limit, count, flags;
-    bool outside;        /* the first frame outside our own object was met */
-    uint32_t depth;      /* frames stepped over since `base` */
-    uint32_t full_depth; /* up to this depth all registers are to be kept */
-    struct registers registers;
+    bool outside;               /* the first frame outside our own object was met */
+    uint32_t depth;             /* frames stepped over since `base` */
+    uint32_t full_depth;        /* up to this depth all registers are to be kept */
+    struct registers registers; /* as of the last full step; see struct position */
     struct walk_base {
         struct registers registers;
         uint32_t count;
@@ -50,49 +50,83 @@ struct walk {
     struct modules_seen seen;
 };
 
-/* ---- one step -----------------------------------------------------------------------------------
+/* What short steps move: kept apart from the other registers, so that it stays in the processor's.
  */
+struct position {
+    uint64_t pc, sp, fp;
+    bool exact, fp_known;
+    bool moved; /* since the walk's registers were right */
+};
 
-/* Not inlined: what the tables say takes much stack, and they are seldom read. */
-static cold enum cfi_step run_tables(struct walk *walk, const struct module *module)
+static always_inline struct position position_of(const struct registers *registers)
 {
-    struct rule_source source;
-    if (!rule_read_tables(module, registers_lookup_pc(&walk->registers), &source))
-        return CFI_STEP_FAILED;
-    return cfi_step(&source.fde, &source.rules, source.image.end, &walk->view, &walk->registers);
+    return (struct position){
+        .pc = registers->pc,
+        .sp = registers->value[ARCH_SP],
+        .fp = registers->value[ARCH_FP],
+        .exact = registers->exact,
+        .fp_known = registers_know(registers, ARCH_FP),
+    };
+}
+
+/* Make the walk's registers those of the position. */
+static void settle(struct walk *walk, const struct position *position)
+{
+    struct registers *registers = &walk->registers;
+    if (!position->moved)
+        return;
+    registers->pc = position->pc;
+    registers->exact = position->exact;
+    registers->value[ARCH_SP] = position->sp;
+    registers->value[ARCH_FP] = position->fp;
+    registers->known = position->fp_known ? SP_AND_FP : 1ULL << ARCH_SP;
 }
 
 /* A caller's frame lies above its callee's, and its stack pointer is a multiple of a word. */
-static always_inline bool plausible_cfa(const struct registers *callee, uint64_t cfa)
+static always_inline bool plausible_cfa(uint64_t cfa, uint64_t callee_sp, bool callee_exact)
 {
-    uint64_t sp = callee->value[ARCH_SP];
-    return cfa % 8 == 0 && (cfa > sp || (ARCH_LEAF_CFA_IS_SP && callee->exact && cfa == sp));
+    return cfa % 8 == 0 &&
+           (cfa > callee_sp || (ARCH_LEAF_CFA_IS_SP && callee_exact && cfa == callee_sp));
 }
 
-static always_inline enum step short_step(struct walk *walk, struct rule rule)
+/* ---- one step ---------------------------------------------------------------------------------
+ */
+
+static always_inline bool is_short(struct rule rule, const struct position *position)
 {
-    struct registers *registers = &walk->registers;
-    uint64_t fp = registers->value[ARCH_FP], ra;
-    uint64_t cfa = rule.kind == RULE_CFA_FROM_SP ? registers->value[ARCH_SP] : fp;
-    cfa += (uint64_t)((int64_t)rule.cfa * 8);
-    if (rule.kind == RULE_CFA_AT_FP && !stack_view_read(&walk->view, cfa, &cfa))
-        return STEP_LOST;
-    if (unlikely(!plausible_cfa(registers, cfa)) ||
-        !stack_view_read(&walk->view, cfa + (uint64_t)((int64_t)rule.ra * 8), &ra))
-        return STEP_LOST;
-    uint64_t fp_at = rule.fp_how == RULE_FP_FROM_CFA ? cfa : fp;
-    if (rule.fp_how != RULE_FP_SAME && rule.fp_how != RULE_FP_LOST &&
-        !stack_view_read(&walk->view, fp_at + (uint64_t)((int64_t)rule.fp * 8), &fp))
-        return STEP_LOST;
-    registers->value[ARCH_SP] = cfa;
-    registers->value[ARCH_FP] = fp;
-    if (rule.fp_how == RULE_FP_SAME)
-        registers->known &= SP_AND_FP;
-    else
-        registers->known = rule.fp_how == RULE_FP_LOST ? 1ULL << ARCH_SP : SP_AND_FP;
-    registers->pc = arch_code_address(ra);
-    registers->exact = false;
-    return STEP_CALLER;
+    return rule.kind == RULE_CFA_FROM_SP ||
+           ((rule.kind == RULE_CFA_FROM_FP || rule.kind == RULE_CFA_AT_FP) && position->fp_known);
+}
+
+static always_inline bool read_word(struct stack_view *view, uint64_t base, int16_t words,
+                                    uint64_t *ret)
+{
+    return stack_view_read(view, base + (uint64_t)(words * INT64_C(8)), ret);
+}
+
+/* False: the rest cannot be found. */
+static always_inline bool short_step(struct stack_view *view, struct rule rule,
+                                     struct position *position)
+{
+    uint64_t fp = position->fp, ra;
+    uint64_t cfa = rule.kind == RULE_CFA_FROM_SP ? position->sp : fp;
+    cfa += (uint64_t)(rule.cfa * INT64_C(8));
+    if (unlikely(rule.kind == RULE_CFA_AT_FP) && !stack_view_read(view, cfa, &cfa))
+        return false;
+    if (unlikely(!plausible_cfa(cfa, position->sp, position->exact)) ||
+        !read_word(view, cfa, rule.ra, &ra))
+        return false;
+    if (rule.fp_how == RULE_FP_FROM_CFA && !read_word(view, cfa, rule.fp, &position->fp))
+        return false;
+    if (unlikely(rule.fp_how == RULE_FP_FROM_FP) && !read_word(view, fp, rule.fp, &position->fp))
+        return false;
+    if (rule.fp_how != RULE_FP_SAME)
+        position->fp_known = rule.fp_how != RULE_FP_LOST;
+    position->sp = cfa;
+    position->pc = arch_code_address(ra);
+    position->exact = false;
+    position->moved = true;
+    return true;
 }
 
 /* All registers are known here: a later frame that needs them is come to from here. */
@@ -117,10 +151,20 @@ static enum step start_over(struct walk *walk)
     return STEP_CALLER;
 }
 
-static cold enum step full_step(struct walk *walk, const struct module *module)
+/* Not inlined, as learning a rule is not: what the tables say takes much stack. */
+static cold enum cfi_step run_tables(struct walk *walk, const struct module *module)
 {
-    uint64_t sp = walk->registers.value[ARCH_SP];
-    const struct registers callee = walk->registers;
+    struct rule_source source;
+    if (!rule_read_tables(module, registers_lookup_pc(&walk->registers), &source))
+        return CFI_STEP_FAILED;
+    return cfi_step(&source.fde, &source.rules, source.image.end, &walk->view, &walk->registers);
+}
+
+static enum step full_step(struct walk *walk, const struct module *module)
+{
+    const struct registers *registers = &walk->registers;
+    uint64_t callee_sp = registers->value[ARCH_SP];
+    bool callee_exact = registers->exact;
     switch (run_tables(walk, module)) {
     case CFI_STEP_CALLER:
         break;
@@ -131,19 +175,18 @@ static cold enum step full_step(struct walk *walk, const struct module *module)
     default:
         return STEP_LOST;
     }
-    /* Only a signal handler may have run on another stack, above or below. */
-    if (!walk->registers.exact && !plausible_cfa(&callee, walk->registers.value[ARCH_SP]))
-        return STEP_LOST;
-    if (walk->registers.exact && walk->registers.value[ARCH_SP] == sp)
-        return STEP_LOST;
     walk->depth++;
-    if (walk->registers.exact)
+    if (registers->exact) {
+        /* A signal handler may have run on another stack, above or below. */
         set_base(walk);
-    return STEP_CALLER;
+        return registers->value[ARCH_SP] != callee_sp ? STEP_CALLER : STEP_LOST;
+    }
+    return plausible_cfa(registers->value[ARCH_SP], callee_sp, callee_exact) ? STEP_CALLER
+                                                                             : STEP_LOST;
 }
 
 /* Code without a description: made at run time, or assembly. It may keep a frame pointer. */
-static cold enum step frame_pointer_step(struct walk *walk)
+static enum step frame_pointer_step(struct walk *walk)
 {
     struct registers *registers = &walk->registers;
     uint64_t sp = registers->value[ARCH_SP], fp = registers->value[ARCH_FP], caller_fp, ra;
@@ -159,57 +202,75 @@ static cold enum step frame_pointer_step(struct walk *walk)
     registers->known = SP_AND_FP;
     registers->pc = arch_code_address(ra);
     registers->exact = false;
+    walk->depth++;
     return STEP_CALLER;
 }
 
-static always_inline enum step step(struct walk *walk, const struct module *module,
-                                    struct rule rule)
+/* A step that is not short, on the walk's registers. */
+static cold enum step long_step(struct walk *walk, const struct module *module, uint8_t kind)
 {
-    switch (rule.kind) {
+    switch (kind) {
     case RULE_OUTERMOST:
         return STEP_OUTERMOST;
+    case RULE_NOT_CODE:
+        return STEP_LOST;
     case RULE_NOT_DESCRIBED:
         return frame_pointer_step(walk);
-    case RULE_COMPLEX:
-        return full_step(walk, module);
     default:
-        if (unlikely(walk->depth < walk->full_depth))
-            return full_step(walk, module);
-        if (unlikely(!registers_know(&walk->registers, ARCH_FP)) && rule.kind != RULE_CFA_FROM_SP)
-            return STEP_LOST;
-        walk->depth++;
-        return short_step(walk, rule);
+        return full_step(walk, module);
     }
 }
 
-/* ---- the walk -----------------------------------------------------------------------------------
+/* ---- the walk ---------------------------------------------------------------------------------
  */
 
-static void walk_frames(struct walk *walk, const struct walk_own *own)
+/* Whether an address can be a frame's: in no object, generated code is anywhere but here. */
+static always_inline bool is_code(const struct module *module, struct rule rule, uint64_t pc)
 {
+    return module == NULL ? pc >= CODE_LOW && pc < CODE_HIGH : rule.kind != RULE_NOT_CODE;
+}
+
+/* False: there is no room for one more. */
+static always_inline bool add_frame(struct walk *walk, const struct walk_own *own,
+                                    const struct module *module, const struct position *position)
+{
+    walk->outside = walk->outside || position->pc - own->start >= own->end - own->start;
+    if (unlikely(!walk->outside))
+        return true;
+    if (unlikely(walk->count == walk->limit)) {
+        walk->flags |= MALLOCTAP_STACK_LIMITED;
+        return false;
+    }
+    walk->frames[walk->count++] = walk_frame(module, position->pc, position->exact);
+    return true;
+}
+
+static always_inline void walk_frames(struct walk *walk, const struct walk_own *own)
+{
+    struct position at = position_of(&walk->registers);
     for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
-        const struct registers *registers = &walk->registers;
-        uint64_t pc = registers->pc;
-        if (pc == 0)
+        uintptr_t place = at.pc - !at.exact;
+        if (at.pc == 0)
             return;
-        const struct module *module =
-            modules_find(&walk->tables->module_index, &walk->seen, registers_lookup_pc(registers));
-        struct rule rule = rule_find(walk->rules, module, registers_lookup_pc(registers));
-        if (module == NULL ? pc < CODE_LOW || pc >= CODE_HIGH : rule.kind == RULE_NOT_CODE)
+        const struct module *module = modules_find(&walk->tables->module_index, &walk->seen, place);
+        struct rule rule = rule_find(walk->rules, module, place);
+        if (unlikely(!is_code(module, rule, at.pc)))
             break;
-        walk->outside |= pc - own->start >= own->end - own->start;
-        if (walk->outside) {
-            if (walk->count == walk->limit) {
-                walk->flags |= MALLOCTAP_STACK_LIMITED;
-                return;
-            }
-            walk->frames[walk->count++] = walk_frame(module, pc, registers->exact);
+        if (unlikely(!add_frame(walk, own, module, &at)))
+            return;
+        if (likely(is_short(rule, &at) && walk->depth >= walk->full_depth)) {
+            if (unlikely(!short_step(&walk->view, rule, &at)))
+                break;
+            walk->depth++;
+            continue;
         }
-        enum step how = step(walk, module, rule);
+        settle(walk, &at);
+        enum step how = long_step(walk, module, rule.kind);
         if (how == STEP_OUTERMOST)
             return;
         if (how == STEP_LOST)
             break;
+        at = position_of(&walk->registers);
     }
     walk->flags |= MALLOCTAP_STACK_TRUNCATED;
 }

@@ -19,7 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Is the recorder at work on this thread? If so, calls that come are a signal handler's, or its own. */
+/* Is the recorder at work on this thread? If so, calls that come are a signal handler's, or its
+ * own. */
 enum thread_busy {
     THREAD_IDLE,
     THREAD_BUSY,      /* calls are a handler's: counted */
