@@ -172,7 +172,7 @@ static void children_print(const struct output_recordings *recordings,
     size_t others = recordings->count - (shown != NULL), named = 0;
     if (!others)
         return;
-    fprintf(stderr, "malloctap: %zu more recording%s by its children; most calls:", others,
+    fprintf(stderr, "malloctap: %zu more recording%s of this run; most calls:", others,
             others == 1 ? "" : "s");
     for (size_t i = 0; i < recordings->count && named < NAMED; i++) {
         const struct output_recording *row = &recordings->rows[i];

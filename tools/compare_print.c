@@ -120,8 +120,7 @@ static void tap_cost_print(const struct compare *compare, FILE *out)
             100 * time->share);
     if (!isnan(time->difference.interval.low))
         fprintf(out, " (%+.1f to %+.1f %%%s)", 100 * time->difference.interval.low / base,
-                100 * time->difference.interval.high / base,
-                time->differs ? "" : ": no more than noise");
+                100 * time->difference.interval.high / base, time->differs ? "" : "; may be noise");
     fprintf(out, ", %s%s memory.\n", memory->difference.difference < 0 ? "-" : "+",
             emit_size(fabs(memory->difference.difference)).text);
 }

@@ -42,9 +42,13 @@ static void measure_judge(const struct column *first, const struct column *secon
                    ret->probability < VERDICT_LEVEL && (interval->low > 0 || interval->high < 0);
 }
 
+/* The standard deviation as the quartiles tell it: a run gone astray counts as little here as in
+ * the rank test. */
 static double deviation(const struct column *column)
 {
-    return statistics_stderr(column->values, column->count) * sqrt((double)column->count);
+    return (statistics_quantile(column->values, column->count, 0.75) -
+            statistics_quantile(column->values, column->count, 0.25)) /
+           1.349;
 }
 
 /*
@@ -139,6 +143,8 @@ static void words_few(const char *name, const struct verdict_measure *time, size
                  VERDICT_RUNS_MIN, VERDICT_RUNS_MIN);
 }
 
+enum { MANY = 1000 }; /* beyond it, how many is of no use to know */
+
 static void words_nothing(const char *name, const struct verdict_measure *time, double base,
                           size_t fewest, size_t needed, double target, char *ret, size_t size)
 {
@@ -148,8 +154,9 @@ static void words_nothing(const char *name, const struct verdict_measure *time, 
     if (needed <= fewest || used >= (int)size)
         return;
     snprintf(ret + used, size - (size_t)used,
-             "; the runs vary too much for so few: to see %s would take about %s runs each",
-             share_words(target / base).text, emit_count((double)needed).text);
+             "; the runs vary too much for so few: to see %s would take %s %s runs each",
+             share_words(target / base).text, needed > MANY ? "more than" : "about",
+             emit_count((double)(needed > MANY ? MANY : needed)).text);
 }
 
 /* Nothing differs from itself, not even by chance. */
