@@ -158,3 +158,8 @@ cold void mt_free_any(void *p)
         mt_abort_not_a_block(p);
     }
 }
+
+bool mtmalloc_owns(const void *p)
+{
+    return mt_region_owns(p);
+}
