@@ -9,8 +9,9 @@
 
 #include <limits.h>
 
-/* The compiler must not see that a size is too large. */
-static volatile size_t huge = PTRDIFF_MAX, half = SIZE_MAX / 2 + 2, all = SIZE_MAX;
+/* The compiler must not see that a size is too large or an alignment no power of two. */
+static volatile size_t huge = PTRDIFF_MAX, half = SIZE_MAX / 2 + 2, all = SIZE_MAX,
+                       forty_eight = 48;
 
 static void describe(const char *call, void *block, bool known_size)
 {
@@ -127,7 +128,7 @@ int main(int argc, char **argv)
     SHOW(reallocarray(NULL, half, 2));
     SHOW(reallocarray(filled(40), 0, 2));
     SHOW(memalign(64, 100));
-    SHOW(memalign(48, 100));
+    SHOW(memalign(forty_eight, 100));
     SHOW(memalign(0, 100));
     SHOW(memalign(half, 100));
     SHOW(aligned_alloc(64, 100));
