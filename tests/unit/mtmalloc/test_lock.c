@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* test_lock.c - the lock under load, with and without the barrier that wakes depend on. Links with
+ * --wrap=mt_os_barrier. */
+#include "child.h"
+
+#include <lock.h>
+#include <os.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+bool __real_mt_os_barrier(void);
+bool __wrap_mt_os_barrier(void);
+
+static bool no_barrier;
+
+bool __wrap_mt_os_barrier(void)
+{
+    return !no_barrier && __real_mt_os_barrier();
+}
+
+enum { THREADS = 6, ROUNDS = 20000 };
+
+static struct mt_lock lock;
+static struct malloctap_lock_row row;
+static uint64_t plain; /* guarded by the lock alone */
+
+static void *count(void *argument)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        mt_lock_acquire(&lock, &row);
+        plain++;
+        if (i % 64 == 0) /* lose the processor while others wait */
+            sched_yield();
+        mt_lock_release(&lock);
+    }
+    return NULL;
+}
+
+static void contend(void)
+{
+    pthread_t ids[THREADS];
+    mt_os_barrier_prepare();
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&ids[i], NULL, count, NULL) == 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(ids[i], NULL);
+    CHECK(plain == (uint64_t)THREADS * ROUNDS);
+    CHECK(lock.held == 0 && lock.sleepers == 0);
+    CHECK(row.contended > 0 && row.wait_ns >= row.wait_max_ns);
+}
+
+static void test_contended(void **state)
+{
+    assert_child_returns(contend);
+}
+
+static void test_without_barrier(void **state)
+{
+    no_barrier = true;
+    assert_child_returns(contend);
+    no_barrier = false;
+}
+
+static void reset_in_child(void)
+{
+    mt_lock_acquire(&lock, &row);
+    atomic_store(&lock.sleepers, 3);
+    mt_lock_reset(&lock);
+    mt_lock_acquire(&lock, &row);
+    CHECK(!mt_lock_open(&lock));
+}
+
+static void test_reset(void **state)
+{
+    assert_child_returns(reset_in_child);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_contended),
+        cmocka_unit_test(test_without_barrier),
+        cmocka_unit_test(test_reset),
+    };
+    return cmocka_run_group_tests_name("mtmalloc-lock", tests, NULL, NULL);
+}
