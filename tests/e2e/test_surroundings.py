@@ -91,8 +91,8 @@ def test_loading_while_walking(place):
 
 def test_deepbind(place):
     """Blocks that a library got behind the tap's back go back to who made them."""
-    for backend in ("own", "libc", "mtmalloc"):
-        done = run([program("deepbind"), PROGRAMS / "libfirst_plugin.so"], place,
+    for backend, blocks in (("own", "both"), ("libc", "both"), ("mtmalloc", "from")):
+        done = run([program("deepbind"), blocks, PROGRAMS / "libfirst_plugin.so"], place,
                    tapped(place / f"{backend}.mtap", backend=backend))
         check_exit(done, 0, f"deepbind, {backend}")
 
