@@ -123,6 +123,7 @@ static void ignored(void)
 
 static void test_double_free_ignored(void **state)
 {
+    offset = 1;
     FOR_EACH_SIZE
     {
         assert_child_aborts(ignored, "double free");
