@@ -194,7 +194,7 @@ static enum step frame_pointer_step(struct walk *walk)
         return STEP_LOST;
     if (fp == 0)
         return STEP_OUTERMOST; /* as the ABI has the first frame marked */
-    if (fp % 8 != 0 || fp < sp || fp - sp > FRAME_POINTER_REACH ||
+    if (fp % 8 != 0 || fp - sp > FRAME_POINTER_REACH ||
         !stack_view_read(&walk->view, fp, &caller_fp) || !stack_view_read(&walk->view, fp + 8, &ra))
         return STEP_LOST;
     registers->value[ARCH_SP] = fp + 16;

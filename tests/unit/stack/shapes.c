@@ -144,6 +144,41 @@ __asm__(".text\n"
         ".cfi_endproc\n"
         ".size shape_lying, .-shape_lying\n");
 
+/* Tables that lie: the caller's frame is said to begin where this one ends. */
+__asm__(".text\n"
+        ".globl shape_standing_still\n"
+        ".type shape_standing_still, @function\n"
+        "shape_standing_still:\n"
+        ".cfi_startproc\n"
+        "subq $8, %rsp\n"
+        ".cfi_def_cfa_offset 0\n"
+        "movq %rdi, %rax\n"
+        "movq %rsi, %rdi\n"
+        "call *%rax\n"
+        "addq $8, %rsp\n"
+        "ret\n"
+        ".cfi_endproc\n"
+        ".size shape_standing_still, .-shape_standing_still\n");
+
+/* Interrupted at its very first instruction, by which no byte lies before it but another
+ * function's, where other rules hold. */
+__asm__(".text\n"
+        ".type before_shape_trap, @function\n"
+        "before_shape_trap:\n"
+        ".cfi_startproc\n"
+        ".cfi_def_cfa_offset 0x10000\n"
+        "ret\n"
+        ".cfi_endproc\n"
+        ".size before_shape_trap, .-before_shape_trap\n"
+        ".globl shape_trap\n"
+        ".type shape_trap, @function\n"
+        "shape_trap:\n"
+        ".cfi_startproc\n"
+        "ud2\n"
+        "ret\n"
+        ".cfi_endproc\n"
+        ".size shape_trap, .-shape_trap\n");
+
 /* The return address of this frame is the second argument's first word. */
 __asm__(".text\n"
         ".globl shape_bogus_return\n"

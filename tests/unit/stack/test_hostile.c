@@ -92,6 +92,9 @@ static void test_lying_tables(void **state)
     shape_lying(take, NULL);
     assert_int_equal(taken.flags, MALLOCTAP_STACK_TRUNCATED);
     assert_int_equal(taken.count, 2);
+    shape_standing_still(take, NULL);
+    assert_int_equal(taken.flags, MALLOCTAP_STACK_TRUNCATED);
+    assert_int_equal(taken.count, 2);
 }
 
 typedef void generated(void (*callee)(void *), void *argument);
