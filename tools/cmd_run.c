@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER };
+enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER, NO_CHILDREN };
 
 static const struct option_row rows[] = {
     {'b', "backend", "BACKEND", "own (default), libc, mtmalloc, jemalloc, ... or a library's path"},
@@ -29,16 +29,15 @@ static const struct option_row rows[] = {
     {FRAMES, "frames", "N", "record up to N frames of a stack (1 to 256)"},
     {RING, "ring", "SIZE", "keep the newest SIZE of records; 0: all"},
     {WALKER, "walker", "NAME", "how stacks are walked: auto, cfi, libunwind, none"},
+    {NO_CHILDREN, "no-children", NULL, "do not record the processes that PROGRAM starts"},
     {0},
 };
 
 static const struct command_usage usage = {
     "run",
     "[OPTION...] [--] PROGRAM [ARG...]",
-    "Run PROGRAM with the tap, then print a summary on stderr. Its children are recorded too, "
-    "each\n"
-    "in a file of its own beside. Exits as PROGRAM did (128 + N when signal N ended it); 2, "
-    "without\n"
+    "Run PROGRAM with the tap, then print a summary on stderr. Its children are recorded too, each in\n"
+    "a file of its own beside. Exits as PROGRAM did (128 + N when signal N ended it); 2, without\n"
     "starting it, when it cannot be tapped.\n"
     "\n"
     "BACKEND may have settings: mtmalloc,chunk=64 or libc,MALLOC_ARENA_MAX=1 (capitals: variables\n"
@@ -130,6 +129,9 @@ static int option_take(struct run_options *options, int key)
         return size_take(options, "ring", optarg, 0, options->ring, sizeof options->ring);
     case WALKER:
         return walker_take(options, optarg);
+    case NO_CHILDREN:
+        tap_set(&options->tap, "children", "off");
+        return EXIT_DONE;
     default:
         return EXIT_BAD_INPUT; /* said already */
     }
