@@ -40,7 +40,7 @@ static void lower(const char *which)
         resource = RLIMIT_NOFILE;
     if (strcmp(which, "as") == 0) {
         resource = RLIMIT_AS;
-        limit.rlim_cur = limit.rlim_max = address_space() + (12 << 20); /* one stack */
+        limit.rlim_cur = limit.rlim_max = address_space() + (32 << 20); /* no arena */
     }
     if (setrlimit(resource, &limit) != 0)
         _exit(3);

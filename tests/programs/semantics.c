@@ -10,7 +10,8 @@
 #include <limits.h>
 
 /* The compiler must not see that a size is too large or an alignment no power of two. */
-static volatile size_t huge = PTRDIFF_MAX, half = SIZE_MAX / 2 + 2, all = SIZE_MAX, odd = 48;
+static volatile size_t huge = PTRDIFF_MAX, half = SIZE_MAX / 2 + 2, all = SIZE_MAX, odd = 48,
+                       zero = 0;
 
 static void describe(const char *call, void *block, bool known_size)
 {
@@ -128,7 +129,7 @@ int main(int argc, char **argv)
     SHOW(reallocarray(filled(40), 0, 2));
     SHOW(memalign(64, 100));
     SHOW(memalign(odd, 100));
-    SHOW(memalign(0, 100));
+    SHOW(memalign(zero, 100));
     SHOW(memalign(half, 100));
     SHOW(aligned_alloc(64, 100));
     SHOW(aligned_alloc(64, 0));
@@ -143,7 +144,7 @@ int main(int argc, char **argv)
     SHOW_POSIX_MEMALIGN(64, 0);
     SHOW_POSIX_MEMALIGN(4, 8);
     SHOW_POSIX_MEMALIGN(odd, 8);
-    SHOW_POSIX_MEMALIGN(0, 8);
+    SHOW_POSIX_MEMALIGN(zero, 8);
     SHOW_POSIX_MEMALIGN(8, huge);
     SHOW_POSIX_MEMALIGN(1 << 20, 100);
     printf("malloc_usable_size(NULL) = %zu\n", malloc_usable_size(NULL));
