@@ -8,10 +8,13 @@
  * A key is multiplied by an odd number, which loses nothing: the product's high bits choose the set
  * of entries, and an entry stores all the others, so that together they are the key.
  *
- *      63                            13 12          0
+ *      63                            12 11          0
  *     +--------------------------------+-------------+
- *     | rest of the product (51 bits)  | rule index  |    0: empty
+ *     | rest of the product (52 bits)  | rule index  |    0: empty
  *     +--------------------------------+-------------+
+ *
+ * 16384 places take 128 KiB. python3 importing ssl and asyncio, node and cc1 meet 4000 to 6000
+ * places below malloc; what is replaced is learned again, in about 150 ns.
  *
  * Lock-free, and nothing to tear: an entry is one word that holds the whole key, and a rule, once
  * in the set, never changes.
@@ -30,7 +33,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define RULE_CACHE_SET_BITS 13
+#define RULE_CACHE_SET_BITS 12
 #define RULE_CACHE_WAYS 4 /* half a cache line */
 #define RULE_CACHE_RULES (1u << RULE_CACHE_SET_BITS)
 

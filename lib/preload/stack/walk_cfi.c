@@ -4,8 +4,7 @@
  *
  * Nearly every step takes a short rule from the cache and moves pc, sp and fp alone. A frame whose
  * rule is not short has its tables run with all registers that are known. If one that is needed was
- * dropped by the short steps, the walk goes back to where all were known (its start, or the last
- * signal frame) and takes every step in full up to that frame.
+ * dropped by the short steps, the walk starts again and takes every step in full up to that frame.
  */
 #include "walk.h"
 
@@ -38,14 +37,10 @@ struct walk {
     uint64_t *frames;
     uint32_t limit, count, flags;
     bool outside;               /* the first frame outside our own object was met */
-    uint32_t depth;             /* frames stepped over since `base` */
+    uint32_t depth;             /* frames stepped over */
     uint32_t full_depth;        /* up to this depth all registers are to be kept */
     struct registers registers; /* as of the last full step; see struct position */
-    struct walk_base {
-        struct registers registers;
-        uint32_t count;
-        bool outside;
-    } base;
+    struct registers start;     /* where all registers were known */
     struct stack_view view;
     struct modules_seen seen;
 };
@@ -129,25 +124,15 @@ static always_inline bool short_step(struct stack_view *view, struct rule rule,
     return true;
 }
 
-/* All registers are known here: a later frame that needs them is come to from here. */
-static void set_base(struct walk *walk)
-{
-    walk->base.registers = walk->registers;
-    walk->base.count = walk->count;
-    walk->base.outside = walk->outside;
-    walk->depth = walk->full_depth = 0;
-}
-
-/* Go back to where all registers were known and come again, keeping them all. */
+/* Go back to where all registers were known and come again, keeping them. */
 static enum step start_over(struct walk *walk)
 {
     if (walk->full_depth > walk->depth)
         return STEP_LOST; /* they were kept: no use */
     walk->full_depth = walk->depth + 1;
-    walk->depth = 0;
-    walk->count = walk->base.count;
-    walk->outside = walk->base.outside;
-    walk->registers = walk->base.registers;
+    walk->depth = walk->count = 0;
+    walk->outside = false;
+    walk->registers = walk->start;
     return STEP_CALLER;
 }
 
@@ -176,13 +161,11 @@ static enum step full_step(struct walk *walk, const struct module *module)
         return STEP_LOST;
     }
     walk->depth++;
-    if (registers->exact) {
-        /* A signal handler may have run on another stack, above or below. */
-        set_base(walk);
-        return registers->value[ARCH_SP] != callee_sp ? STEP_CALLER : STEP_LOST;
-    }
-    return plausible_cfa(registers->value[ARCH_SP], callee_sp, callee_exact) ? STEP_CALLER
-                                                                             : STEP_LOST;
+    /* A signal handler may have run on another stack, above or below. */
+    bool plausible = registers->exact
+                         ? registers->value[ARCH_SP] != callee_sp
+                         : plausible_cfa(registers->value[ARCH_SP], callee_sp, callee_exact);
+    return plausible ? STEP_CALLER : STEP_LOST;
 }
 
 /* Code without a description: made at run time, or assembly. It may keep a frame pointer. */
@@ -283,13 +266,13 @@ noinline uint32_t walk_cfi(struct stack_tables *tables, const struct walk_own *o
     walk.rules = table_get(&tables->rule_cache, sizeof(*walk.rules));
     walk.frames = frames;
     walk.limit = limit;
-    walk.count = walk.flags = 0;
+    walk.count = walk.flags = walk.depth = walk.full_depth = 0;
     walk.outside = false;
     modules_seen_init(&walk.seen);
     walk.registers.exact = true;
     walk.registers.known = arch_registers(walk.registers.value, &walk.registers.pc);
     stack_view_init(&walk.view, walk.registers.value[ARCH_SP]);
-    set_base(&walk);
+    walk.start = walk.registers;
     walk_frames(&walk, own);
     *flags |= walk.flags;
     return walk.count;

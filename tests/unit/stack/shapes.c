@@ -5,7 +5,7 @@
 #include <alloca.h>
 #include <string.h>
 
-#define SHAPE __attribute__((noinline, noclone))
+#define SHAPE __attribute__((noinline))
 
 /* Keeps the caller's frame: without something to do afterwards the call would be a jump. */
 #define AFTERWARDS __asm__ volatile("" ::: "memory")
@@ -16,11 +16,11 @@ SHAPE void shape_plain(void (*callee)(void *), void *argument)
     AFTERWARDS;
 }
 
-__attribute__((optimize("no-omit-frame-pointer"))) SHAPE void
-shape_frame_pointer(void (*callee)(void *), void *argument)
+/* Asking for the frame's address makes the compiler keep a frame pointer. */
+SHAPE void shape_frame_pointer(void (*callee)(void *), void *argument)
 {
     callee(argument);
-    AFTERWARDS;
+    __asm__ volatile("" ::"r"(__builtin_frame_address(0)) : "memory");
 }
 
 SHAPE void shape_alloca(void (*callee)(void *), void *argument)
