@@ -43,8 +43,6 @@ static void test_frame_pointers(void **state)
         edge,
         edge - 8,
         here + 1,
-        here - 64,
-        here & ~(uintptr_t)4095,
         here + (1u << 30),
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -52,6 +50,9 @@ static void test_frame_pointers(void **state)
         shape_bogus_frame_pointer(take, &value);
         assert_true(taken.flags & MALLOCTAP_STACK_TRUNCATED);
     }
+    /* Anywhere on this stack: what is read there may be anything. */
+    for (uintptr_t value = here - 256; value < here + 1024; value += 8)
+        shape_bogus_frame_pointer(take, &value);
     uintptr_t none = 0;
     shape_bogus_frame_pointer(take, &none);
     assert_int_equal(taken.flags, 0); /* marked as the first frame */
