@@ -70,8 +70,8 @@ static int list_object(struct dl_phdr_info *info, size_t size, void *unused)
     return 0;
 }
 
-/* The main program is where the kernel put it: it may have holes, which the loader knows it by
- * parts for, and its headers may be anywhere. */
+/* The main program is where the kernel put it: there may be room for others between its segments,
+ * so that the loader knows it as several ranges, and its headers need not be at its start. */
 static void find_main_program(void)
 {
     uintptr_t bias = 0;
