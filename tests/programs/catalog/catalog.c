@@ -12,7 +12,7 @@
  *
  * It is written the way such programs are: no pool, no lock of its own, every library with sane
  * looking code. What it shows, on two processors:
- *  - Ask where it allocates, and the store comes to mind: it holds the products. But nine in ten
+ *  - Ask where it allocates, and the store comes to mind: it holds the products. But four in five
  *    calls come from the index, which makes two short-lived copies of each word to normalise it.
  *  - The loaders share nothing but the allocator. If that has one lock, they stand in line at it.
  *  - Most blocks are texts of any length: an allocator that rounds up to powers of two needs
