@@ -66,28 +66,31 @@ enum malloctap_op {
  */
 #define MALLOCTAP_SIZE_CLASSES 65
 
-/* Counters beside the histograms; one 64-bit word each. */
+/* Counters of a thread beside those by operation; one 64-bit word each. */
 #define MALLOCTAP_COUNTERS(X)                                                                      \
     X(frees)              /* calls that give memory back, free(NULL) included */                   \
     X(frees_null)         /* of these, free(NULL) */                                               \
     X(reallocs_from_null) /* realloc(NULL, n): a new block */                                      \
-    X(reallocs_to_zero)   /* realloc(p, 0) with p not NULL that returned NULL: a block freed */    \
+    X(reallocs_to_zero)   /* realloc(p, 0), p not NULL, that returned NULL: a block freed */       \
     X(samples)            /* calls sampled */                                                      \
-    X(samples_lost)     /* calls that should have been sampled or logged but were not recorded */  \
-    X(stacks_truncated) /* samples whose stack could not be walked to its end */                   \
-    X(lives_lost)       /* sampled blocks whose free will not be noticed (address table full) */   \
-    X(uncounted)        /* calls that came while the recorder itself was at work (handlers) */
+    X(samples_lost)       /* calls that should have been recorded but were not */                  \
+    X(stacks_truncated)   /* samples whose stack could not be walked to its end */                 \
+    X(lives_lost)         /* sampled blocks whose free will not be noticed (address table full) */ \
+    X(uncounted)          /* calls that came while the recorder itself was at work (handlers) */
 
+/* What every call touches comes first, in one cache line; the size classes from 8 to 2047 bytes of
+ * malloc share another. */
 struct malloctap_counters {
-    /* calls by operation and size class, failed ones included; the sum over classes is the number
-     * of calls */
-    uint64_t calls[MALLOCTAP_OPS_ALLOC][MALLOCTAP_SIZE_CLASSES];
-    uint64_t bytes[MALLOCTAP_OPS_ALLOC];  /* bytes requested by the calls that did not fail */
-    uint64_t failed[MALLOCTAP_OPS_ALLOC]; /* calls that returned NULL (or an error) for lack of
-                                             memory or for bad arguments */
+    uint64_t bytes[MALLOCTAP_OPS_ALLOC]; /* bytes requested by the calls that did not fail */
 #define X(name) uint64_t name;
     MALLOCTAP_COUNTERS(X)
 #undef X
+    uint64_t failed[MALLOCTAP_OPS_ALLOC]; /* calls that returned NULL (or an error) for lack of
+                                             memory or for bad arguments */
+    uint64_t reserved[3];
+    /* calls by operation and size class, failed ones included; the sum over classes is the number
+     * of calls */
+    uint64_t calls[MALLOCTAP_OPS_ALLOC][MALLOCTAP_SIZE_CLASSES];
 };
 
 /* ---- thread slots -------------------------------------------------------------------------- */
@@ -109,8 +112,8 @@ enum malloctap_thread_state {
  * malloctap_exited). So that this holds at every instruction, the writer
  *   - makes a slot live by storing `thread`, then `state` (release), and counts only after that;
  *   - folds one slot at a time, of a thread that will not count any more;
- *   - after publishing the fold zeroes the counters, then `thread` (release), then state, all before
- *     it folds another slot or this one gets a new `thread`.
+ *   - after publishing the fold zeroes the counters, then `thread` (release), then state, all
+ * before it folds another slot or this one gets a new `thread`.
  */
 struct malloctap_thread_slot {
     uint32_t state; /* enum malloctap_thread_state */
@@ -120,7 +123,7 @@ struct malloctap_thread_slot {
     uint64_t death_ticks; /* 0 while alive */
     char name[16];        /* NUL-terminated; as the kernel knew it at the first sample or death */
     uint64_t latency;     /* 0 or 1 + offset of the thread's histograms in the LATENCY area */
-    uint64_t reserved[2];
+    uint64_t reserved[9];
     struct malloctap_counters counters;
 };
 
@@ -351,27 +354,28 @@ enum malloctap_lock_kind {
 };
 
 /*
- * One row of the LOCKS area. Rows of kind 0 are not in use and to be skipped: there are gaps.
- * Several rows may have the same kind, list and buffer size (each cache has its own, as far as they
- * go): they add up. A row appears when its lock is first used in this process; a fork child has no
- * rows for what it inherited and never touched.
+ * One row of the LOCKS area. Rows of kind 0 are not in use and to be skipped: there are gaps. A row
+ * appears when its locks are first used in this process.
+ *
+ * Waits and the OVERSIZE row are exact at every moment. The other rows lag in `acquisitions` and
+ * what is in use, by up to 512 buffers taken and 512 returned for each cache; a finished recording
+ * has all.
  */
 struct malloctap_lock_row {
     uint32_t kind;        /* enum malloctap_lock_kind, written last */
     uint32_t list;        /* OVERSIZE: 0 */
     uint32_t buffer_size; /* CACHE: bytes of its buffers; else 0 */
-    uint32_t caches;      /* CACHE: how many this row stands for */
+    uint32_t caches;      /* CACHE: how many there are, each with its lock */
     uint64_t acquisitions;
     uint64_t contended; /* acquisitions that did not get the lock at once */
     uint64_t wait_ns;   /* sum over the contended ones */
     uint64_t wait_max_ns;
-    /* memory behind this lock, now */
-    uint64_t held_bytes;      /* obtained from the system */
-    uint64_t buffers;         /* CACHE: buffers, OVERSIZE: blocks; in use or free */
-    uint64_t in_use;          /* of these, handed out */
-    uint64_t in_use_bytes;    /* OVERSIZE: of these, as rounded up; CACHE: in_use * buffer_size */
-    uint64_t requested_bytes; /* asked for when they were handed out */
-    uint64_t reserved[5];
+    /* memory behind these locks */
+    uint64_t held_bytes;   /* obtained from the system */
+    uint64_t buffers;      /* CACHE: buffers, OVERSIZE: blocks; in use or free */
+    uint64_t in_use;       /* of these, handed out */
+    uint64_t in_use_bytes; /* as rounded up */
+    uint64_t reserved[6];
 };
 
 /* ---- layout guards ------------------------------------------------------------------------------
@@ -382,7 +386,8 @@ struct malloctap_lock_row {
 MALLOCTAP_OFFSET(malloctap_header, state, 32);
 MALLOCTAP_OFFSET(malloctap_header, start_realtime_ns, 64);
 MALLOCTAP_OFFSET(malloctap_header, lost, 200);
-MALLOCTAP_OFFSET(malloctap_thread_slot, counters, 72);
+MALLOCTAP_OFFSET(malloctap_thread_slot, counters, 128);
+MALLOCTAP_OFFSET(malloctap_counters, calls, 160);
 MALLOCTAP_OFFSET(malloctap_module, path, 72);
 #undef MALLOCTAP_OFFSET
 static_assert(sizeof(struct malloctap_thread_slot) <= MALLOCTAP_THREAD_SLOT_SIZE, "thread slot");

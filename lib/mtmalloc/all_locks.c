@@ -13,32 +13,30 @@
 #include "stats.h"
 
 /* Parent locks first: while they are held, no cache is added. */
-#define FOR_EACH_LIST(list)                                                                        \
-    for (struct mt_list *list = mt_heap.lists, *end_ = list + mt_heap.list_count; list < end_;     \
-         list++)
-#define FOR_EACH_CACHE(list, cache)                                                                \
-    for (unsigned size_ = 0; size_ < MT_SIZES; size_++)                                            \
-        for (struct mt_cache *cache = list->newest[size_]; cache != NULL; cache = cache->next)
-
 void mt_all_locks_acquire(void)
 {
-    struct malloctap_lock_row *rows = mt_stats_rows();
-    FOR_EACH_LIST(list)
-    mt_lock_acquire(&list->parent, &rows[list->row]);
-    FOR_EACH_LIST(list)
-    FOR_EACH_CACHE(list, cache)
-    mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
-    mt_lock_acquire(&mt_oversize_lock, &rows[MT_STATS_OVERSIZE_ROW]);
+    MT_FOR_EACH_LIST(list)
+    {
+        mt_lock_acquire(&list->parent, mt_stats_parent_row(list));
+    }
+    MT_FOR_EACH_CACHE(cache)
+    {
+        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
+    }
+    mt_lock_acquire(&mt_oversize_lock, mt_stats_oversize_row());
 }
 
-static void all_locks(void (*end)(struct mt_lock *lock))
+static void end_all(void (*end)(struct mt_lock *lock))
 {
     end(&mt_oversize_lock);
-    FOR_EACH_LIST(list)
-    FOR_EACH_CACHE(list, cache)
-    end(&cache->lock);
-    FOR_EACH_LIST(list)
-    end(&list->parent);
+    MT_FOR_EACH_CACHE(cache)
+    {
+        end(&cache->lock);
+    }
+    MT_FOR_EACH_LIST(list)
+    {
+        end(&list->parent);
+    }
 }
 
 static void release(struct mt_lock *lock)
@@ -53,17 +51,18 @@ static void reset(struct mt_lock *lock)
 
 void mt_all_locks_release(void)
 {
-    all_locks(release);
+    end_all(release);
 }
 
-/* ---- fork -------------------------------------------------------------------------------------
- */
+/* ---- fork -------------------------------------------------------------------------------- */
 
 /* Without memory for a heap there is no lock that anybody could hold for long. */
 void mtmalloc_fork_prepare(void)
 {
-    if (mt_heap_ready())
-        mt_all_locks_acquire();
+    if (!mt_heap_ready())
+        return;
+    mt_all_locks_acquire();
+    mt_stats_publish_all(); /* so that nothing of the parent's is left for the child to publish */
 }
 
 void mtmalloc_fork_parent(void)
@@ -77,5 +76,5 @@ void mtmalloc_fork_child(void)
     if (mt_heap.lists == NULL)
         return;
     mt_stats_forget();
-    all_locks(reset);
+    end_all(reset);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * alloc.c - malloc, calloc and free of buffers as nearly every call goes: locks free, a buffer more
- * in the word of the mask, options off, rows described. Everything else: alloc_slow.c.
+ * in the word of the mask, options off, nothing to publish. Everything else: alloc_slow.c.
  */
 #include "alloc.h"
 #include "mtmalloc_api.h"
@@ -19,27 +19,24 @@ static always_inline void *alloc(size_t request, bool zero)
     if (unlikely(list == NULL || request - 1 >= MT_BUFFER_MAX ||
                  mt_option_bits() & (MTDEBUGPATTERN | MTINITBUFFER)))
         return mt_alloc_any(request, zero);
-    struct malloctap_lock_row *rows = mt_stats_rows();
-
-    if (unlikely(!mt_lock_try(&list->parent)))
+    uint32_t uncounted, counts;
+    if (unlikely(!mt_lock_try(&list->parent, &uncounted)))
         return mt_alloc_any(request, zero);
     struct mt_cache *cache = list->hint[mt_size_of(request)];
-    if (unlikely(cache == NULL || !mt_lock_try(&cache->lock)))
+    if (unlikely(cache == NULL || !mt_lock_try(&cache->lock, &counts)))
         return mt_alloc_parent_locked(list, request, zero);
-
     uint32_t word = cache->first;
     uint64_t mask = cache->mask[word], rest = mask & (mask - 1);
-    struct malloctap_lock_row *parent_row = &rows[list->row], *row = &rows[cache->row];
-    if (unlikely(rest == 0 || !mt_stats_described(parent_row) || !mt_stats_described(row)))
+    if (unlikely(rest == 0 || mt_stats_taken_due(counts))) {
+        cache->lock.counts = counts;
         return mt_alloc_both_locked(list, cache, request, zero);
+    }
     cache->mask[word] = rest;
-    parent_row->acquisitions++;
-    mt_stats_count_described(cache, row, 1, (uint32_t)request);
+    bool sleepers = mt_lock_open(&cache->lock, counts + MT_LOCK_TAKEN);
+    sleepers |= mt_lock_open(&list->parent, 0);
 
-    bool sleepers = mt_lock_open(&cache->lock);
-    sleepers |= mt_lock_open(&list->parent);
     uint64_t info;
-    void *p = mt_alloc_head(cache, word * 64 + (uint32_t)__builtin_ctzll(mask), request, &info);
+    void *p = mt_alloc_head(cache, word * 64 + (uint32_t)__builtin_ctzll(mask), &info);
     if (unlikely(sleepers))
         p = mt_alloc_wake(list, cache, p);
     return zero && info != 0 ? memset(p, 0, request) : p;
@@ -70,26 +67,23 @@ void mtmalloc_free(void *p)
         return;
     }
     struct mt_cache *cache = head->owner;
-    uint64_t info = head->info;
-    uint32_t index = MT_HEAD_INDEX(info), word = index / 64;
+    uint32_t index = MT_HEAD_INDEX(head->info), word = index / 64;
     uint64_t bit = UINT64_C(1) << index % 64;
-    struct malloctap_lock_row *rows = mt_stats_rows();
-
-    if (unlikely(!mt_lock_try(&cache->lock))) {
+    uint32_t counts;
+    if (unlikely(!mt_lock_try(&cache->lock, &counts))) {
         mt_free_any(p);
         return;
     }
     uint64_t mask = cache->mask[word];
-    struct malloctap_lock_row *row = &rows[cache->row];
-    if (unlikely(mask == 0 || mask & bit || !mt_stats_described(row))) {
+    if (unlikely(mask == 0 || mask & bit || mt_stats_returned_due(counts))) {
+        cache->lock.counts = counts;
         mt_free_locked(cache, p);
         return;
     }
     cache->mask[word] = mask | bit;
     if (word < cache->first)
         cache->first = word;
-    mt_stats_count_described(cache, row, -1, MT_HEAD_REQUESTED(info));
-    if (unlikely(mt_lock_open(&cache->lock)))
+    if (unlikely(mt_lock_open(&cache->lock, counts + MT_LOCK_RETURNED)))
         mt_lock_wake(&cache->lock);
 }
 

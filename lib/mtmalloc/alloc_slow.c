@@ -11,8 +11,7 @@
 
 #include <errno.h>
 
-/* ---- malloc and calloc ------------------------------------------------------------------------
- */
+/* ---- malloc and calloc ------------------------------------------------------------------- */
 
 /* The options that fill and check. */
 static void look_over(void *p, size_t size, uint64_t info)
@@ -34,28 +33,34 @@ static uint32_t take_first(struct mt_cache *cache)
     return index;
 }
 
+static void *no_memory(struct mt_list *list)
+{
+    mt_stats_count_failure(list);
+    mt_lock_release(&list->parent);
+    errno = EAGAIN;
+    return NULL;
+}
+
 cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, size_t request,
                                 bool zero)
 {
-    struct malloctap_lock_row *rows = mt_stats_rows();
+    unsigned size = mt_size_of(request);
     if (mt_cache_full(cache)) {
-        mt_stats_count_cache(cache, rows, 0, 0);
+        mt_stats_count_look(cache);
         mt_lock_release(&cache->lock);
-        cache = mt_heap_find_cache(list, mt_size_of(request));
+        cache = mt_heap_find_cache(list, size);
     }
-    mt_stats_count_parent(list, rows);
-    if (cache == NULL) {
-        mt_lock_release(&list->parent);
-        errno = EAGAIN;
-        return NULL;
-    }
+    if (cache == NULL)
+        return no_memory(list);
     uint32_t index = take_first(cache);
-    mt_stats_count_cache(cache, rows, 1, (uint32_t)request);
+    if (mt_stats_taken_due(cache->lock.counts))
+        mt_stats_publish(cache);
+    cache->lock.counts += MT_LOCK_TAKEN;
     mt_lock_release(&cache->lock);
     mt_lock_release(&list->parent);
 
     uint64_t info;
-    void *p = mt_alloc_head(cache, index, request, &info);
+    void *p = mt_alloc_head(cache, index, &info);
     look_over(p, mt_cache_buffer_size(cache), info);
     bool zeroed = info == 0 && !(mt_option_bits() & MTINITBUFFER);
     return zero && !zeroed ? memset(p, 0, request) : p;
@@ -68,12 +73,8 @@ cold void *mt_alloc_parent_locked(struct mt_list *list, size_t request, bool zer
         cache = mt_heap_find_cache(list, mt_size_of(request));
     else
         mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
-    if (cache == NULL) {
-        mt_stats_count_parent(list, mt_stats_rows());
-        mt_lock_release(&list->parent);
-        errno = EAGAIN;
-        return NULL;
-    }
+    if (cache == NULL)
+        return no_memory(list);
     return mt_alloc_both_locked(list, cache, request, zero);
 }
 
@@ -99,7 +100,7 @@ cold void *mt_alloc_any(size_t request, bool zero)
     if (request > MT_BUFFER_MAX)
         return alloc_oversize(request, zero);
     struct mt_list *list = mt_thread_list;
-    mt_lock_acquire(&list->parent, &mt_stats_rows()[list->row]);
+    mt_lock_acquire(&list->parent, mt_stats_parent_row(list));
     return mt_alloc_parent_locked(list, request != 0 ? request : 1, zero);
 }
 
@@ -110,8 +111,7 @@ cold void *mt_alloc_wake(struct mt_list *list, struct mt_cache *cache, void *p)
     return p;
 }
 
-/* ---- free -------------------------------------------------------------------------------------
- */
+/* ---- free -------------------------------------------------------------------------------- */
 
 /* Before the buffer is marked free: then it may be handed out at once. */
 static void fill_freed(struct mt_cache *cache, uint32_t index)
@@ -123,12 +123,10 @@ static void fill_freed(struct mt_cache *cache, uint32_t index)
 
 cold void mt_free_locked(struct mt_cache *cache, void *p)
 {
-    struct malloctap_lock_row *rows = mt_stats_rows();
-    uint64_t info = mt_head_of(p)->info;
-    uint32_t index = MT_HEAD_INDEX(info), word = index / 64;
+    uint32_t index = MT_HEAD_INDEX(mt_head_of(p)->info), word = index / 64;
     uint64_t bit = UINT64_C(1) << index % 64;
     if (cache->mask[word] & bit) {
-        mt_stats_count_cache(cache, rows, 0, 0);
+        mt_stats_count_look(cache);
         mt_lock_release(&cache->lock);
         if (!(mt_option_bits() & MTDOUBLEFREE))
             mt_abort_double_free(p);
@@ -141,7 +139,9 @@ cold void mt_free_locked(struct mt_cache *cache, void *p)
     if (word < cache->first)
         cache->first = word;
     mt_heap_cache_has_room(cache);
-    mt_stats_count_cache(cache, rows, -1, MT_HEAD_REQUESTED(info));
+    if (mt_stats_returned_due(cache->lock.counts))
+        mt_stats_publish(cache);
+    cache->lock.counts += MT_LOCK_RETURNED;
     mt_lock_release(&cache->lock);
 }
 

@@ -89,8 +89,7 @@ EXPORT void mallocctl(int cmd, long value)
     mtmalloc_mallocctl(cmd, value);
 }
 
-/* ---- the environment --------------------------------------------------------------------------
- */
+/* ---- the environment --------------------------------------------------------------------- */
 
 static void say_ignored(const char *option)
 {

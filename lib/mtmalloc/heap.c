@@ -35,12 +35,10 @@ static bool create_lists(void)
     if (memory == NULL)
         return false;
     mt_os_barrier_prepare();
-    mt_heap.rows = (void *)memory; /* a row has the size of a CACHE_LINE: lists stay aligned */
+    mt_heap.rows = (void *)memory; /* a row is as large as a CACHE_LINE: lists stay aligned */
     struct mt_list *lists = (void *)(memory + rows_size);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         lists[i].number = i;
-        lists[i].row = MT_STATS_FIRST_PARENT_ROW + i;
-    }
     mt_heap.list_count = count;
     /* Release: pairs with the acquire in mt_heap_ready(). */
     atomic_store_explicit(&mt_heap.lists, lists, memory_order_release);
@@ -67,8 +65,7 @@ struct mt_list *mt_heap_choose_list(void)
     return &mt_heap.lists[thread & (mt_heap.list_count - 1)];
 }
 
-/* ---- making a cache ---------------------------------------------------------------------------
- */
+/* ---- making a cache ---------------------------------------------------------------------- */
 
 /* buffers * stride + their bits, in whole words and one more, fit in `space`. */
 static uint32_t buffers_that_fit(size_t space, uint32_t stride)
@@ -108,25 +105,20 @@ static struct mt_cache *create_cache(struct mt_list *list, unsigned size)
     static uint32_t colour; /* under the oversize lock */
     size_t chunk_size = atomic_load_explicit(&mt_chunk_size, memory_order_relaxed);
 
-    struct malloctap_lock_row *rows = mt_oversize_acquire();
+    mt_oversize_acquire();
     char *chunk = mt_region_alloc(chunk_size);
-    if (chunk == NULL) {
-        mt_oversize_release(rows);
-        return NULL;
-    }
     size_t skipped = colour++ % COLOURS * COLOUR_SIZE;
+    mt_oversize_release();
+    if (chunk == NULL)
+        return NULL;
     struct mt_cache *cache = (void *)(chunk + skipped);
     cache->chunk_size = chunk_size;
     init_cache(cache, list, size, chunk_size - skipped);
-    mt_stats_assign_row(cache);
-    mt_oversize_release(rows);
-
     list->newest[size] = cache;
     return cache;
 }
 
-/* ---- finding one ------------------------------------------------------------------------------
- */
+/* ---- finding one ------------------------------------------------------------------------- */
 
 static struct mt_cache *cache_of_node(struct mt_node *node)
 {
@@ -139,21 +131,21 @@ void mt_heap_cache_has_room(struct mt_cache *cache)
     if (cache->known)
         return;
     cache->known = true;
-    struct mt_cache *_Atomic *head = &cache->list->returned[cache->size];
+    struct mt_cache *_Atomic *head = &cache->list->back[cache->size];
     struct mt_cache *first = atomic_load_explicit(head, memory_order_relaxed);
     do
-        cache->returned = first;
-    /* Release: pairs with the acquire in take_returned(), which follows `returned`. */
+        cache->next_back = first;
+    /* Release: pairs with the acquire in take_back(), which follows `next_back`. */
     while (!atomic_compare_exchange_weak_explicit(head, &first, cache, memory_order_release,
                                                   memory_order_relaxed));
 }
 
-static void take_returned(struct mt_list *list, unsigned size)
+static void take_back(struct mt_list *list, unsigned size)
 {
     struct mt_cache *cache =
-        atomic_exchange_explicit(&list->returned[size], NULL, memory_order_acquire);
+        atomic_exchange_explicit(&list->back[size], NULL, memory_order_acquire);
     while (cache != NULL) {
-        struct mt_cache *next = cache->returned;
+        struct mt_cache *next = cache->next_back;
         mt_tree_insert(&list->with_room[size], &cache->with_room);
         cache = next;
     }
@@ -170,9 +162,8 @@ static struct mt_node *next_with_room(struct mt_list *list, unsigned size)
 
 struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
 {
-    struct malloctap_lock_row *rows = mt_stats_rows();
     struct mt_cache *cache;
-    take_returned(list, size);
+    take_back(list, size);
     for (;;) {
         struct mt_node *node = next_with_room(list, size);
         bool created = node == NULL;
@@ -183,12 +174,13 @@ struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
         if (created) {
             cache->known = true;
             mt_tree_insert(&list->with_room[size], &cache->with_room);
+            mt_stats_count_created(cache);
         }
         if (!mt_cache_full(cache))
             break;
         mt_tree_remove(&list->with_room[size], &cache->with_room);
         cache->known = false;
-        mt_stats_count_cache(cache, rows, 0, 0);
+        mt_stats_count_look(cache);
         mt_lock_release(&cache->lock);
     }
     list->hint[size] = cache;

@@ -34,15 +34,14 @@ static always_inline unsigned mt_size_of(size_t request)
     return 60 - (unsigned)__builtin_clzll((request - 1) | (MT_BUFFER_MIN - 1));
 }
 
-/* ---- the word in front of a block -------------------------------------------------------------
- */
+/* ---- the word in front of a block -------------------------------------------------------- */
 
 /*
  * Which block it is, right in front of every pointer handed out.
  *
  *   info:  63      36     35      34            17 16           0
  *         +----------+---------+------------------+--------------+
- *         | check    | pattern | bytes requested  | index        |
+ *         | check    | pattern | 0                | index        |
  *         +----------+---------+------------------+--------------+
  *
  * The check is made of `owner`, differently for buffers and oversize blocks. So a word that was
@@ -54,8 +53,6 @@ struct mt_head {
 };
 
 #define MT_HEAD_INDEX(info) ((uint32_t)(info) & ((1u << 17) - 1))
-#define MT_HEAD_REQUESTED_SHIFT 17
-#define MT_HEAD_REQUESTED(info) ((uint32_t)((info) >> MT_HEAD_REQUESTED_SHIFT) & ((1u << 18) - 1))
 /* The buffer was filled with the pattern of freed memory, and not handed out since. */
 #define MT_HEAD_PATTERN (UINT64_C(1) << 35)
 #define MT_HEAD_CHECK_SHIFT 36
@@ -74,7 +71,7 @@ static always_inline bool mt_head_is(const struct mt_head *head, uint64_t kind)
     return difference >> MT_HEAD_CHECK_SHIFT == 0;
 }
 
-/* For index 0 and 0 bytes; others are added. */
+/* For index 0; others are added. */
 static inline uint64_t mt_head_info(const void *owner, uint64_t kind)
 {
     return mt_head_check(owner, kind) >> MT_HEAD_CHECK_SHIFT << MT_HEAD_CHECK_SHIFT;
@@ -85,8 +82,7 @@ static always_inline struct mt_head *mt_head_of(const void *p)
     return (struct mt_head *)p - 1;
 }
 
-/* ---- caches and lists -------------------------------------------------------------------------
- */
+/* ---- caches and lists -------------------------------------------------------------------- */
 
 #define MT_SUMMARIES 16u /* enough for the smallest buffers in the largest chunk */
 
@@ -94,30 +90,24 @@ static always_inline struct mt_head *mt_head_of(const void *p)
  * Under `lock`, but for what never changes. Invariants:
  *   bit w % 64 of summary[w / 64] is set <=> mask[w] != 0
  *   first = the lowest w with mask[w] != 0; or the number of words, when full, and mask[first] == 0
- *   in_use = buffers - number of bits set in the mask
  *   room in it => known
  */
 struct mt_cache {
     struct mt_lock lock;
     uint32_t first;
-    uint32_t in_use;
-    uint64_t requested; /* bytes asked for by those in use */
     bool known;         /* in the list's tree of caches with room, or on the way there */
-    bool row_counted;   /* in a row that is shared */
-    /* Never changes from here on: */
-    uint8_t size;    /* buffers have MT_BUFFER_MIN << size bytes */
-    uint32_t row;    /* where it is counted; MT_STATS_SHARED_ROW: look in the list */
-    char *buffer;    /* the first one */
-    uint32_t stride; /* from one to the next */
-    uint32_t buffers;
-    uint64_t head_info; /* of a head with index 0 for no bytes */
+    uint8_t size;       /* buffers have MT_BUFFER_MIN << size bytes; never changes, nor do these: */
+    uint32_t stride;    /* from one buffer to the next */
+    uint32_t buffers;   /* how many there are */
+    char *buffer;       /* the first one */
+    uint64_t head_info; /* of a head with index 0 */
     struct mt_list *list;
 
     uint64_t summary[MT_SUMMARIES] __attribute__((aligned(64)));
 
-    struct mt_cache *next;     /* older one of its list and size */
-    struct mt_cache *returned; /* next on the way to the tree */
-    struct mt_node with_room;  /* in the tree; its key numbers the caches in order of creation */
+    struct mt_cache *next;      /* older one of its list and size */
+    struct mt_cache *next_back; /* next on the way to the tree */
+    struct mt_node with_room;   /* in the tree; its key numbers the caches in order of creation */
     size_t chunk_size;
     uint64_t mask[] __attribute__((aligned(64))); /* with a word more, always 0 */
 };
@@ -133,36 +123,33 @@ static always_inline bool mt_cache_full(const struct mt_cache *cache)
     return cache->mask[cache->first] == 0;
 }
 
-/* Caches of one list and size that share a row. The lock is taken last of all, under a cache's. */
-struct mt_shared_row {
+/* What the caches of one list and size published, and have; under a lock of its own. */
+struct mt_totals {
     struct mt_lock lock;
-    uint32_t row; /* 0: not needed yet */
     uint32_t caches;
     uint64_t held_bytes;
     uint64_t buffers;
     uint64_t in_use;
-    uint64_t requested;
 };
 
 /*
- * Under its parent lock, but for `returned`. A cache with room is in the tree or in `returned`;
- * what is in them may have filled up since, and is then dropped by the next search that meets it.
+ * Under its parent lock, but for `back` and `totals`. A cache with room is in the tree or in
+ * `back`; what is in them may have filled up since, and is then dropped by the next search that
+ * meets it.
  */
 struct mt_list {
     struct mt_lock parent;
-    uint32_t row;
     uint32_t number;
     struct mt_cache *hint[MT_SIZES]; /* where a buffer was found last */
     struct mt_cache *newest[MT_SIZES];
     struct mt_node *with_room[MT_SIZES];
     uint64_t created[MT_SIZES];
-    struct mt_shared_row shared[MT_SIZES];
     /* Pushed by any thread that frees a buffer of a full cache; emptied under the parent lock. */
-    struct mt_cache *_Atomic returned[MT_SIZES] __attribute__((aligned(CACHE_LINE)));
+    struct mt_cache *_Atomic back[MT_SIZES] __attribute__((aligned(CACHE_LINE)));
+    struct mt_totals totals[MT_SIZES] __attribute__((aligned(CACHE_LINE)));
 } __attribute__((aligned(CACHE_LINE)));
 
-/* ---- the heap ---------------------------------------------------------------------------------
- */
+/* ---- the heap ---------------------------------------------------------------------------- */
 
 struct mt_heap {
     struct mt_list *_Atomic lists; /* NULL: not there yet */
@@ -172,6 +159,15 @@ struct mt_heap {
 };
 
 extern struct mt_heap mt_heap;
+
+/* Of a heap that is ready; the caches under its parent locks. */
+#define MT_FOR_EACH_LIST(list)                                                                     \
+    for (struct mt_list *list = mt_heap.lists, *end_ = list + mt_heap.list_count; list < end_;     \
+         list++)
+#define MT_FOR_EACH_CACHE(cache)                                                                   \
+    MT_FOR_EACH_LIST(list_)                                                                        \
+    for (unsigned size_ = 0; size_ < MT_SIZES; size_++)                                            \
+        for (struct mt_cache *cache = list_->newest[size_]; cache != NULL; cache = cache->next)
 
 /* The list of the calling thread, chosen by its first call. NULL: there is no memory to start with.
  */

@@ -2,8 +2,8 @@
 /*
  * lock.c - waiting for a lock.
  *
- * The releasing thread stores `held` and then loads `sleepers`, without a barrier in between. A
- * thread about to sleep stores `sleepers` and then loads `held`, with a barrier on all processors
+ * The releasing thread stores `state` and then loads `sleepers`, without a barrier in between. A
+ * thread about to sleep stores `sleepers` and then loads `state`, with a barrier on all processors
  * in between. Either the release came before that barrier, and the sleeper finds the lock free; or
  * the releasing thread's load comes after it, and finds a sleeper to wake. Where there is no such
  * barrier, a sleeper looks again by itself after a millisecond.
@@ -22,11 +22,22 @@
 #define SPINS 100
 #define SLEEP_WITHOUT_BARRIER_NS 1000000
 
-static bool spin(struct mt_lock *lock)
+/* Looks before it writes, so that waiting does not slow the holder down. */
+static bool try(struct mt_lock *lock)
+{
+    uint32_t counts;
+    if (atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD ||
+        !mt_lock_try(lock, &counts))
+        return false;
+    lock->counts = counts;
+    return true;
+}
+
+bool mt_lock_try_for_a_while(struct mt_lock *lock)
 {
     for (int i = 0; i < SPINS; i++) {
         relax();
-        if (atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 && mt_lock_try(lock))
+        if (try(lock))
             return true;
     }
     return false;
@@ -34,29 +45,27 @@ static bool spin(struct mt_lock *lock)
 
 static void sleep_until_taken(struct mt_lock *lock)
 {
-    for (;;) {
+    for (bool taken = false; !taken;) {
         atomic_fetch_add_explicit(&lock->sleepers, 1, memory_order_relaxed);
-        bool barrier = mt_os_barrier();
-        bool woken = false, taken = mt_lock_try(lock);
-        if (!taken)
-            woken = mt_os_wait((const uint32_t *)&lock->held, 1,
+        bool barrier = mt_os_barrier(), woken = false;
+        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD)
+            woken = mt_os_wait((const uint32_t *)&lock->state, MT_LOCK_HELD,
                                barrier ? 0 : SLEEP_WITHOUT_BARRIER_NS);
         /* Who wakes a thread takes it off the count, so that nobody wakes it again. */
         if (!woken)
             atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
-        if (taken || mt_lock_try(lock))
-            return;
+        taken = try(lock);
     }
 }
 
 void mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
 {
     uint64_t start = mt_os_clock_ns();
-    if (!spin(lock))
+    if (!mt_lock_try_for_a_while(lock))
         sleep_until_taken(lock);
     uint64_t waited = mt_os_clock_ns() - start;
 
-    /* Atomic because caches that are out of rows share one. */
+    /* Atomic because caches of one list and size share a row. */
     __atomic_fetch_add(&row->contended, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&row->wait_ns, waited, __ATOMIC_RELAXED);
     uint64_t longest = __atomic_load_n(&row->wait_max_ns, __ATOMIC_RELAXED);
@@ -68,6 +77,6 @@ void mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
 
 void mt_lock_wake(struct mt_lock *lock)
 {
-    if (mt_os_wake((const uint32_t *)&lock->held))
+    if (mt_os_wake((const uint32_t *)&lock->state))
         atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
 }

@@ -44,10 +44,12 @@ void mtmalloc_fork_parent(void);
 void mtmalloc_fork_child(void);
 
 /*
- * Statistics: an array of rows, one for each parent lock, one for each cache, one for the oversize
- * lock. A row is written only under the lock that it describes, so it is exact at every moment.
- * Rows of kind 0 are not in use; there may be gaps. Rows with the same kind, list and buffer size
- * add up.
+ * Statistics: an array with a row for each parent lock, for the caches of each list and buffer
+ * size, and for the oversize lock. Rows of kind 0 are not in use; there are gaps.
+ *
+ * Waits and the oversize row are exact at every moment. In the rows of parents and caches,
+ * `acquisitions` and what is in use lag: each cache has up to 512 buffers taken and up to 512
+ * returned that are not in the rows yet. mtmalloc_stats_publish() makes up for it.
  */
 
 /* Rows that the array must have. 0 while there is no memory to start with. */
@@ -56,13 +58,20 @@ size_t mtmalloc_stats_rows(void);
 /*
  * Count in *where from now on, and move what was counted so far there. `where` must lie in memory
  * that a fork sets to NULL (MADV_WIPEONFORK), so that a child, also of a raw clone, does not count
- * into the array of its parent: it counts privately until *where is set again. That needs no other
- * call: rows say what they describe when they are first used. May be called once; takes every lock
- * for a moment.
+ * into the array of its parent: it counts privately until *where is set again, to an array of its
+ * own, which needs no other call. Takes every lock for a moment.
+ *
+ * The child of a fork with the functions above begins at zero; that of a raw clone may publish, as
+ * its own, what its parent had not published yet.
  */
 void mtmalloc_stats_attach(struct malloctap_lock_row *_Atomic *where);
 
-/* Copy up to `rows` of the rows in use, with every lock held; returns how many there are. */
-size_t mtmalloc_stats_snapshot(struct malloctap_lock_row *ret, size_t rows);
+/* Bring the rows up to date, but for a lock that cannot be had soon. Call it where the process
+ * ends. */
+void mtmalloc_stats_publish(void);
+
+/* Copy up to `count` of the rows in use, up to date, with every lock held; returns how many there
+ * are. */
+size_t mtmalloc_stats_snapshot(struct malloctap_lock_row *ret, size_t count);
 
 #endif

@@ -16,16 +16,14 @@ struct mt_oversize_totals mt_oversize_totals;
 /* Free blocks. */
 static struct mt_node *by_size, *by_address;
 
-struct malloctap_lock_row *mt_oversize_acquire(void)
+void mt_oversize_acquire(void)
 {
-    struct malloctap_lock_row *rows = mt_stats_rows();
-    mt_lock_acquire(&mt_oversize_lock, &rows[MT_STATS_OVERSIZE_ROW]);
-    return rows;
+    mt_lock_acquire(&mt_oversize_lock, mt_stats_oversize_row());
 }
 
-void mt_oversize_release(struct malloctap_lock_row *rows)
+void mt_oversize_release(void)
 {
-    mt_stats_count_oversize(rows);
+    mt_stats_count_oversize();
     mt_lock_release(&mt_oversize_lock);
 }
 
@@ -46,8 +44,7 @@ static size_t data_size(size_t requested)
     return ALIGN_UP(least, (size_t)MT_BLOCK_GRAIN);
 }
 
-/* ---- free blocks ------------------------------------------------------------------------------
- */
+/* ---- free blocks ------------------------------------------------------------------------- */
 
 static struct mt_block *block_by_size(struct mt_node *node)
 {
@@ -154,8 +151,7 @@ static struct mt_block *take(size_t size)
     return block;
 }
 
-/* ---- allocate and free ------------------------------------------------------------------------
- */
+/* ---- allocate and free ------------------------------------------------------------------- */
 
 /* A block of its own for the data at `p`, when what is in front is oversize by itself; that becomes
  * free. */
@@ -170,17 +166,15 @@ static struct mt_block *cut_front(struct mt_block *block, char *p)
     return start;
 }
 
-static void make_live(struct mt_block *block, char *p, size_t requested)
+static void make_live(struct mt_block *block, char *p)
 {
     block->p = p;
-    block->requested = requested;
     block->patterned = false;
     block->fresh = false;
     mt_live_insert(block);
     *mt_head_of(p) = (struct mt_head){block, mt_head_info(block, MT_HEAD_OVERSIZE)};
     mt_oversize_totals.live++;
     mt_oversize_totals.live_bytes += block->size;
-    mt_oversize_totals.requested_bytes += requested;
 }
 
 /* Check what was freed before, but for the new head, and fill what is new. */
@@ -201,10 +195,10 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
 {
     size_t data = data_size(size);
     size_t slack = alignment > MT_BLOCK_GRAIN ? alignment : 0;
-    struct malloctap_lock_row *rows = mt_oversize_acquire();
+    mt_oversize_acquire();
     struct mt_block *block = take(sizeof *block + data + slack);
     if (block == NULL) {
-        mt_oversize_release(rows);
+        mt_oversize_release();
         return NULL;
     }
     char *p = (char *)ALIGN_UP((uintptr_t)data_of(block), alignment);
@@ -214,8 +208,8 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
         insert_free(rest);
     bool patterned = block->patterned;
     *zeroed = block->fresh && !(mt_option_bits() & MTINITBUFFER);
-    make_live(block, p, size);
-    mt_oversize_release(rows);
+    make_live(block, p);
+    mt_oversize_release();
     if (unlikely(mt_option_bits() & (MTDEBUGPATTERN | MTINITBUFFER)))
         look_over(block, patterned);
     return p;
@@ -223,21 +217,20 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
 
 void mt_oversize_free(void *p)
 {
-    struct malloctap_lock_row *rows = mt_oversize_acquire();
+    mt_oversize_acquire();
     struct mt_block *block = mt_live_remove(p);
     if (block == NULL) {
-        mt_oversize_release(rows);
+        mt_oversize_release();
         if (mt_option_bits() & MTDOUBLEFREE)
             return;
         mt_abort_double_free(p);
     }
     mt_oversize_totals.live--;
     mt_oversize_totals.live_bytes -= block->size;
-    mt_oversize_totals.requested_bytes -= block->requested;
     if (unlikely(mt_option_bits() & MTDEBUGPATTERN))
         fill_freed(block);
     give_back(block);
-    mt_oversize_release(rows);
+    mt_oversize_release();
 }
 
 size_t mt_oversize_usable_size(void *p)
@@ -253,12 +246,12 @@ void mt_oversize_trim(void *p, size_t size)
     size_t kept = data_size(size) + (size_t)((char *)p - (char *)block);
     if (block->size <= kept || block->size - kept <= sizeof *block + MT_BUFFER_MAX)
         return;
-    struct malloctap_lock_row *rows = mt_oversize_acquire();
+    mt_oversize_acquire();
     size_t before = block->size;
     struct mt_block *rest = split(block, kept);
     mt_oversize_totals.live_bytes -= before - block->size;
     if (unlikely(mt_option_bits() & MTDEBUGPATTERN))
         fill_freed(rest);
     give_back(rest);
-    mt_oversize_release(rows);
+    mt_oversize_release();
 }

@@ -17,8 +17,8 @@
 extern struct mt_lock mt_oversize_lock;
 
 /* Take it and, counted, release it. */
-struct malloctap_lock_row *mt_oversize_acquire(void);
-void mt_oversize_release(struct malloctap_lock_row *rows);
+void mt_oversize_acquire(void);
+void mt_oversize_release(void);
 
 /* `size` up to MT_REQUEST_MAX, more than MT_BUFFER_MAX when aligned; `alignment` a power of two, at
  * least MT_ALIGNMENT. NULL: there is no memory now. *zeroed: all of it is fresh from the system. */
@@ -33,7 +33,7 @@ void mt_oversize_trim(void *p, size_t size);
 
 struct mt_oversize_totals {
     uint64_t held_bytes;
-    uint64_t live, live_bytes, requested_bytes;
+    uint64_t live, live_bytes;
     uint64_t free;
 };
 

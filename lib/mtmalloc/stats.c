@@ -5,18 +5,19 @@
 #include "mtmalloc_api.h"
 #include "oversize.h"
 
-static struct malloctap_lock_row *_Atomic nowhere; /* always NULL */
-struct malloctap_lock_row *_Atomic *_Atomic mt_stats_where = &nowhere;
+/* Points to NULL until a recording is attached. */
+static struct malloctap_lock_row *_Atomic nowhere;
+static struct malloctap_lock_row *_Atomic *_Atomic attached = &nowhere;
 
-/* Rows that have been given to a lock, from the first on; under the oversize lock. */
-static uint32_t rows_used;
+/* ---- which row --------------------------------------------------------------------------- */
 
-/* ---- which row --------------------------------------------------------------------------------
- */
+#define OVERSIZE_ROW 0u
+#define FIRST_PARENT_ROW 1u
+#define ROWS_PER_LIST (1u + MT_SIZES) /* its parent lock, then its caches by size */
 
 size_t mt_stats_row_count(uint32_t lists)
 {
-    return MT_STATS_FIRST_PARENT_ROW + lists + MT_STATS_CACHES + (size_t)lists * MT_SIZES;
+    return FIRST_PARENT_ROW + (size_t)lists * ROWS_PER_LIST;
 }
 
 size_t mtmalloc_stats_rows(void)
@@ -24,31 +25,28 @@ size_t mtmalloc_stats_rows(void)
     return mt_heap_ready() ? mt_stats_row_count(mt_heap.list_count) : 0;
 }
 
-void mt_stats_assign_row(struct mt_cache *cache)
+static struct malloctap_lock_row *rows(void)
 {
-    uint32_t first = MT_STATS_FIRST_PARENT_ROW + mt_heap.list_count;
-    if (rows_used < first)
-        rows_used = first;
-    if (rows_used - first < MT_STATS_CACHES) {
-        cache->row = rows_used++;
-        return;
-    }
-    cache->row = MT_STATS_SHARED_ROW;
-    struct mt_shared_row *shared = &cache->list->shared[cache->size];
-    if (shared->row == 0)
-        shared->row = rows_used++;
+    struct malloctap_lock_row *_Atomic *where =
+        atomic_load_explicit(&attached, memory_order_relaxed);
+    struct malloctap_lock_row *array = atomic_load_explicit(where, memory_order_relaxed);
+    return array != NULL ? array : mt_heap.rows;
+}
+
+struct malloctap_lock_row *mt_stats_oversize_row(void)
+{
+    return &rows()[OVERSIZE_ROW];
+}
+
+struct malloctap_lock_row *mt_stats_parent_row(const struct mt_list *list)
+{
+    return &rows()[FIRST_PARENT_ROW + list->number * ROWS_PER_LIST];
 }
 
 struct malloctap_lock_row *mt_stats_cache_row(const struct mt_cache *cache)
 {
-    uint32_t row = cache->row;
-    if (row == MT_STATS_SHARED_ROW)
-        row = cache->list->shared[cache->size].row;
-    return &mt_stats_rows()[row];
+    return mt_stats_parent_row(cache->list) + 1 + cache->size;
 }
-
-/* ---- what is in it ----------------------------------------------------------------------------
- */
 
 /* Release: a reader in another process sees no kind without the rest. */
 static void set_kind(struct malloctap_lock_row *row, uint32_t kind)
@@ -56,83 +54,100 @@ static void set_kind(struct malloctap_lock_row *row, uint32_t kind)
     __atomic_store_n(&row->kind, kind, __ATOMIC_RELEASE);
 }
 
-void mt_stats_count_parent(const struct mt_list *list, struct malloctap_lock_row *rows)
+/* ---- caches ------------------------------------------------------------------------------ */
+
+/* Caches of one list and size have different locks and the same row: that is locked by itself. */
+static struct mt_totals *totals_lock(struct mt_cache *cache)
 {
-    struct malloctap_lock_row *row = &rows[list->row];
-    row->acquisitions++;
-    row->list = list->number;
+    struct mt_totals *totals = &cache->list->totals[cache->size];
+    mt_lock_acquire(&totals->lock, mt_stats_cache_row(cache));
+    return totals;
+}
+
+/* Amounts are written whole, because the row may be a new one: that of a fork child. */
+static void totals_unlock(struct mt_totals *totals, const struct mt_cache *cache,
+                          uint64_t acquisitions)
+{
+    struct malloctap_lock_row *row = mt_stats_cache_row(cache);
+    row->acquisitions += acquisitions;
+    row->list = cache->list->number;
+    row->buffer_size = (uint32_t)mt_cache_buffer_size(cache);
+    row->caches = totals->caches;
+    row->held_bytes = totals->held_bytes;
+    row->buffers = totals->buffers;
+    row->in_use = totals->in_use;
+    row->in_use_bytes = totals->in_use * row->buffer_size;
+    set_kind(row, MALLOCTAP_LOCK_CACHE);
+    mt_lock_release(&totals->lock);
+}
+
+void mt_stats_count_created(struct mt_cache *cache)
+{
+    struct mt_totals *totals = totals_lock(cache);
+    totals->caches++;
+    totals->held_bytes += cache->chunk_size;
+    totals->buffers += cache->buffers;
+    totals_unlock(totals, cache, 0);
+}
+
+void mt_stats_count_look(struct mt_cache *cache)
+{
+    totals_unlock(totals_lock(cache), cache, 1);
+}
+
+/* Atomic because any cache of the list may publish, and parent locks are not held by those who
+ * return. */
+static void count_parent(const struct mt_list *list, uint32_t acquisitions)
+{
+    struct malloctap_lock_row *row = mt_stats_parent_row(list);
+    __atomic_fetch_add(&row->acquisitions, acquisitions, __ATOMIC_RELAXED);
+    __atomic_store_n(&row->list, list->number, __ATOMIC_RELAXED);
     set_kind(row, MALLOCTAP_LOCK_PARENT);
 }
 
-static void describe_cache(const struct mt_cache *cache, struct malloctap_lock_row *row)
+void mt_stats_publish(struct mt_cache *cache)
 {
-    row->list = cache->list->number;
-    row->buffer_size = (uint32_t)mt_cache_buffer_size(cache);
-    row->caches = 1;
-    row->held_bytes = cache->chunk_size;
-    row->buffers = cache->buffers;
-    set_kind(row, MALLOCTAP_LOCK_CACHE);
-}
-
-static void count_shared(struct mt_cache *cache, struct malloctap_lock_row *rows, int64_t buffers,
-                         int64_t requested)
-{
-    struct mt_shared_row *shared = &cache->list->shared[cache->size];
-    struct malloctap_lock_row *row = &rows[shared->row];
-    mt_lock_acquire(&shared->lock, row);
-    if (!cache->row_counted) {
-        cache->row_counted = true;
-        shared->caches++;
-        shared->held_bytes += cache->chunk_size;
-        shared->buffers += cache->buffers;
-    }
-    cache->in_use += (uint32_t)buffers;
-    shared->in_use += (uint64_t)buffers;
-    shared->requested += (uint64_t)requested;
-
-    describe_cache(cache, row);
-    row->acquisitions++;
-    row->caches = shared->caches;
-    row->held_bytes = shared->held_bytes;
-    row->buffers = shared->buffers;
-    row->in_use = shared->in_use;
-    row->in_use_bytes = shared->in_use * mt_cache_buffer_size(cache);
-    row->requested_bytes = shared->requested;
-    mt_lock_release(&shared->lock);
-}
-
-void mt_stats_count_cache(struct mt_cache *cache, struct malloctap_lock_row *rows, int buffers,
-                          uint32_t requested)
-{
-    if (cache->row == MT_STATS_SHARED_ROW) {
-        count_shared(cache, rows, buffers, buffers * (int64_t)requested);
+    uint32_t counts = cache->lock.counts;
+    if (counts == 0)
         return;
-    }
-    struct malloctap_lock_row *row = &rows[cache->row];
-    mt_stats_count_described(cache, row, buffers, requested);
-    describe_cache(cache, row);
+    cache->lock.counts = 0;
+    uint32_t taken = (counts & MT_LOCK_TAKEN_MASK) / MT_LOCK_TAKEN;
+    uint32_t returned = counts / MT_LOCK_RETURNED;
+    struct mt_totals *totals = totals_lock(cache);
+    totals->in_use += taken;
+    totals->in_use -= returned;
+    totals_unlock(totals, cache, taken + returned);
+    count_parent(cache->list, taken); /* who took a buffer had the parent lock, too */
 }
 
-void mt_stats_count_oversize(struct malloctap_lock_row *rows)
+void mt_stats_count_failure(const struct mt_list *list)
+{
+    count_parent(list, 1);
+}
+
+/* ---- the oversize lock --------------------------------------------------------------------------
+ */
+
+void mt_stats_count_oversize(void)
 {
     const struct mt_oversize_totals *now = &mt_oversize_totals;
-    struct malloctap_lock_row *row = &rows[MT_STATS_OVERSIZE_ROW];
+    struct malloctap_lock_row *row = mt_stats_oversize_row();
     row->acquisitions++;
     row->held_bytes = now->held_bytes;
     row->buffers = now->live + now->free;
     row->in_use = now->live;
     row->in_use_bytes = now->live_bytes;
-    row->requested_bytes = now->requested_bytes;
     set_kind(row, MALLOCTAP_LOCK_OVERSIZE);
 }
 
-/* ---- where it goes ----------------------------------------------------------------------------
- */
+/* ---- all of it --------------------------------------------------------------------------- */
 
-static uint32_t rows_in_use(void)
+void mt_stats_publish_all(void)
 {
-    uint32_t first = MT_STATS_FIRST_PARENT_ROW + mt_heap.list_count;
-    return rows_used > first ? rows_used : first;
+    MT_FOR_EACH_CACHE(cache)
+    {
+        mt_stats_publish(cache);
+    }
 }
 
 void mtmalloc_stats_attach(struct malloctap_lock_row *_Atomic *where)
@@ -140,33 +155,53 @@ void mtmalloc_stats_attach(struct malloctap_lock_row *_Atomic *where)
     if (!mt_heap_ready())
         return;
     mt_all_locks_acquire();
-    struct malloctap_lock_row *rows = atomic_load_explicit(where, memory_order_relaxed);
-    for (uint32_t i = 0; rows != NULL && i < rows_in_use(); i++)
-        if (mt_heap.rows[i].kind != 0) {
-            rows[i] = mt_heap.rows[i];
-            mt_heap.rows[i] = (struct malloctap_lock_row){0};
-        }
-    atomic_store_explicit(&mt_stats_where, where, memory_order_relaxed);
+    mt_stats_publish_all();
+    struct malloctap_lock_row *to = atomic_load_explicit(where, memory_order_relaxed);
+    if (to != NULL) {
+        for (size_t i = 0; i < mt_stats_row_count(mt_heap.list_count); i++)
+            to[i] = mt_heap.rows[i];
+        mt_stats_forget();
+    }
+    atomic_store_explicit(&attached, where, memory_order_relaxed);
     mt_all_locks_release();
 }
 
 void mt_stats_forget(void)
 {
-    for (uint32_t i = 0; i < rows_in_use(); i++)
+    for (size_t i = 0; i < mt_stats_row_count(mt_heap.list_count); i++)
         if (mt_heap.rows[i].kind != 0)
             mt_heap.rows[i] = (struct malloctap_lock_row){0};
 }
 
-size_t mtmalloc_stats_snapshot(struct malloctap_lock_row *ret, size_t rows)
+/* At the end of the process: not all at once, and rather not exact than in a deadlock. */
+void mtmalloc_stats_publish(void)
 {
-    size_t count = 0;
+    if (mt_heap.lists == NULL)
+        return;
+    MT_FOR_EACH_LIST(list)
+    {
+        if (!mt_lock_try_for_a_while(&list->parent))
+            continue;
+        for (unsigned size = 0; size < MT_SIZES; size++)
+            for (struct mt_cache *cache = list->newest[size]; cache != NULL; cache = cache->next)
+                if (mt_lock_try_for_a_while(&cache->lock)) {
+                    mt_stats_publish(cache);
+                    mt_lock_release(&cache->lock);
+                }
+        mt_lock_release(&list->parent);
+    }
+}
+
+size_t mtmalloc_stats_snapshot(struct malloctap_lock_row *ret, size_t count)
+{
+    size_t used = 0;
     if (!mt_heap_ready())
         return 0;
     mt_all_locks_acquire();
-    const struct malloctap_lock_row *from = mt_stats_rows();
-    for (uint32_t i = 0; i < rows_in_use() && count < rows; i++)
-        if (from[i].kind != 0)
-            ret[count++] = from[i];
+    mt_stats_publish_all();
+    for (size_t i = 0; i < mt_stats_row_count(mt_heap.list_count) && used < count; i++)
+        if (rows()[i].kind != 0)
+            ret[used++] = rows()[i];
     mt_all_locks_release();
-    return count;
+    return used;
 }

@@ -2,11 +2,13 @@
 /*
  * stats.h - locks counted, and the memory behind them.
  *
- * Every lock has a row, written only under that lock: no atomic operations, and nothing to add up
- * later. After MT_STATS_CACHES caches, the further ones of a list and size share a row, which has a
- * lock of its own.
+ * The lock of a cache counts for itself what it was taken for (lock.h). When MT_STATS_EVERY buffers
+ * were taken from a cache, or returned to it, that is published in the row of its list and size,
+ * and in that of the parent lock, which was taken for each buffer that was. So rows lag by less
+ * than MT_STATS_EVERY taken and as many returned for each cache, and are exact after
+ * mt_stats_publish_all(). Waits, and everything about the oversize lock, are in the rows at once.
  *
- * The rows are in the recording, or in private memory while there is none (see mtmalloc_api.h).
+ * Rows are in the recording, or in private memory while there is none (see mtmalloc_api.h).
  */
 #ifndef MTMALLOC_STATS_H
 #define MTMALLOC_STATS_H
@@ -15,63 +17,40 @@
 
 #include <malloctap/recording.h>
 
-/* Caches with a row of their own: 590 MiB of them, in chunks of the default size. */
-#define MT_STATS_CACHES 8192u
+#define MT_STATS_EVERY 512u /* a power of two */
 
-#define MT_STATS_SHARED_ROW                                                                        \
-    0u /* never in use, so that its caches are met where rows are described */
-#define MT_STATS_OVERSIZE_ROW 1u
-#define MT_STATS_FIRST_PARENT_ROW 2u
-
-/* Where to look for the array; points to a NULL pointer until a recording is attached. */
-extern struct malloctap_lock_row *_Atomic *_Atomic mt_stats_where;
-
-/* The array to count in, now. It is asked for anew by every call of the allocator, because a fork
- * may have come in between. */
-static always_inline struct malloctap_lock_row *mt_stats_rows(void)
+/* There are that many of either: publish before the next is counted. One test of a bit each,
+ * because publishing sets the counts to 0. */
+static always_inline bool mt_stats_taken_due(uint32_t counts)
 {
-    struct malloctap_lock_row *_Atomic *where =
-        atomic_load_explicit(&mt_stats_where, memory_order_relaxed);
-    struct malloctap_lock_row *rows = atomic_load_explicit(where, memory_order_relaxed);
-    return likely(rows != NULL) ? rows : mt_heap.rows;
+    return counts & MT_STATS_EVERY * MT_LOCK_TAKEN;
 }
 
-/* In a fork child: what was counted privately is the parent's. Under all locks. */
-void mt_stats_forget(void);
+static always_inline bool mt_stats_returned_due(uint32_t counts)
+{
+    return counts & MT_STATS_EVERY * MT_LOCK_RETURNED;
+}
 
-/* Rows an array must have for this many lists. */
 size_t mt_stats_row_count(uint32_t lists);
 
-/* Choose the row of a new cache; under parent and oversize lock. */
-void mt_stats_assign_row(struct mt_cache *cache);
-
-/* The row of a cache, its own or shared, for what is written atomically: waits. */
+/* The row of a lock, now: asked for anew each time, because a fork may have come in between. */
+struct malloctap_lock_row *mt_stats_parent_row(const struct mt_list *list);
 struct malloctap_lock_row *mt_stats_cache_row(const struct mt_cache *cache);
+struct malloctap_lock_row *mt_stats_oversize_row(void);
 
-/* A row says what it counts when it is first used: after a fork the array is a new one. */
-static always_inline bool mt_stats_described(const struct malloctap_lock_row *row)
-{
-    return row->kind != 0;
-}
+/* Under the cache's lock. A look is an acquisition that neither took nor returned a buffer. */
+void mt_stats_count_look(struct mt_cache *cache);
+void mt_stats_count_created(struct mt_cache *cache);
+void mt_stats_publish(struct mt_cache *cache);
 
-/* Count an acquisition of a lock, before it is released. `buffers` (1, -1 or 0) were handed out for
- * `requested` bytes each. */
-void mt_stats_count_parent(const struct mt_list *list, struct malloctap_lock_row *rows);
-void mt_stats_count_cache(struct mt_cache *cache, struct malloctap_lock_row *rows, int buffers,
-                          uint32_t requested);
-void mt_stats_count_oversize(struct malloctap_lock_row *rows);
+/* The parent lock was taken, and there was no memory. */
+void mt_stats_count_failure(const struct mt_list *list);
 
-/* The same, where the row is known to be described. */
-static always_inline void mt_stats_count_described(struct mt_cache *cache,
-                                                   struct malloctap_lock_row *row, int buffers,
-                                                   uint32_t requested)
-{
-    cache->in_use += (uint32_t)buffers;
-    cache->requested += (uint64_t)(buffers * (int64_t)requested);
-    row->acquisitions++;
-    row->in_use = cache->in_use;
-    row->in_use_bytes = cache->in_use * mt_cache_buffer_size(cache);
-    row->requested_bytes = cache->requested;
-}
+/* Under the oversize lock, before it is released. */
+void mt_stats_count_oversize(void);
+
+/* Under all locks: everything; and, in a fork child, drop what was the parent's. */
+void mt_stats_publish_all(void);
+void mt_stats_forget(void);
 
 #endif

@@ -73,7 +73,7 @@ static void fork_under_load(void)
 
 static uint64_t held_bytes(void)
 {
-    enum { ROWS = 20000 };
+    enum { ROWS = 15000 };
     static struct malloctap_lock_row rows[ROWS];
     uint64_t held = 0;
     size_t count = mtmalloc_stats_snapshot(rows, ROWS);

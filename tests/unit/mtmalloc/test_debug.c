@@ -23,8 +23,7 @@ static const size_t sizes[] = {1,    32,   64,    128,   256,   512,      1024, 
 #define FOR_EACH_SIZE                                                                              \
     for (size_t i_ = 0; i_ < sizeof sizes / sizeof *sizes && (size = sizes[i_], true); i_++)
 
-/* ---- double free ------------------------------------------------------------------------------
- */
+/* ---- double free ---------------------------------------------------------------------------- */
 
 static void free_twice(void)
 {
@@ -130,8 +129,7 @@ static void test_double_free_ignored(void **state)
     }
 }
 
-/* ---- patterns ---------------------------------------------------------------------------------
- */
+/* ---- patterns ------------------------------------------------------------------------------- */
 
 static void freed_pattern(void)
 {
@@ -225,8 +223,7 @@ static void test_patterns(void **state)
     assert_child_aborts(write_to_trimmed, "was written to after it was freed");
 }
 
-/* ---- options ----------------------------------------------------------------------------------
- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 /* Bytes of the chunk that a new cache takes: the first buffers of two in a row. */
 static size_t chunk_bytes(void)

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 20000 };
+enum { ROWS = 15000 }; /* for 1000 lists */
 static struct malloctap_lock_row snapshot[ROWS];
 
 /* Sum of the rows of one kind; buffer_size 0 and list -1: all. */
@@ -38,7 +38,6 @@ static struct malloctap_lock_row sum_of(const struct malloctap_lock_row *rows, s
         sum.buffers += row->buffers;
         sum.in_use += row->in_use;
         sum.in_use_bytes += row->in_use_bytes;
-        sum.requested_bytes += row->requested_bytes;
     }
     return sum;
 }
@@ -48,8 +47,7 @@ static struct malloctap_lock_row now(uint32_t kind, uint32_t buffer_size, int li
     return sum_of(snapshot, mtmalloc_stats_snapshot(snapshot, ROWS), kind, buffer_size, list);
 }
 
-/* ---- what is counted --------------------------------------------------------------------------
- */
+/* ---- what is counted ------------------------------------------------------------------------ */
 
 static void one_thread(void)
 {
@@ -62,7 +60,7 @@ static void one_thread(void)
     struct malloctap_lock_row cache = now(MALLOCTAP_LOCK_CACHE, 64, 0);
     CHECK(parent.acquisitions == 100 && cache.acquisitions == 140 && cache.caches == 1);
     CHECK(parent.contended == 0 && cache.contended == 0 && cache.wait_ns == 0);
-    CHECK(cache.in_use == 60 && cache.in_use_bytes == 60 * 64 && cache.requested_bytes == 60 * 50);
+    CHECK(cache.in_use == 60 && cache.in_use_bytes == 60 * 64);
     CHECK(cache.held_bytes == 9 * 8192 && cache.buffers > 800 && cache.buffers < 9 * 8192 / 80);
 
     void *p = mtmalloc_malloc(100000);
@@ -70,12 +68,12 @@ static void one_thread(void)
     mtmalloc_free(p);
     struct malloctap_lock_row oversize = now(MALLOCTAP_LOCK_OVERSIZE, 0, -1);
     CHECK(oversize.acquisitions == 4); /* one of them for the chunk of the cache */
-    CHECK(oversize.in_use == 1 && oversize.buffers == 2 && oversize.requested_bytes == 300000);
+    CHECK(oversize.in_use == 1 && oversize.buffers == 2);
     CHECK(oversize.in_use_bytes >= 300000 && oversize.in_use_bytes < 310000);
     CHECK(oversize.held_bytes >= 400000 && oversize.held_bytes < 420000);
     mtmalloc_free(q);
     oversize = now(MALLOCTAP_LOCK_OVERSIZE, 0, -1);
-    CHECK(oversize.in_use == 0 && oversize.in_use_bytes == 0 && oversize.requested_bytes == 0);
+    CHECK(oversize.in_use == 0 && oversize.in_use_bytes == 0);
     CHECK(oversize.buffers == 1);
 }
 
@@ -105,26 +103,26 @@ static void many_threads(void)
     struct malloctap_lock_row cache = now(MALLOCTAP_LOCK_CACHE, 0, -1);
     CHECK(parent.acquisitions == THREADS * PAIRS + 1);
     CHECK(cache.acquisitions == 2 * THREADS * PAIRS + 1);
-    CHECK(cache.in_use == 1 && cache.requested_bytes == 1);
+    CHECK(cache.in_use == 1);
 }
 
-/* More caches than rows: 64 KiB buffers, of which a cache has one. */
-static void shared_rows(void)
+/* 64 KiB buffers, of which a cache has one. */
+static void many_caches(void)
 {
-    enum { COUNT = MT_STATS_CACHES + 500 };
+    enum { COUNT = 3000 };
     static void *live[COUNT];
     for (int i = 0; i < COUNT; i++)
         live[i] = mtmalloc_malloc(65000);
     struct malloctap_lock_row cache = now(MALLOCTAP_LOCK_CACHE, 65536, 0);
     CHECK(cache.caches == COUNT && cache.buffers == COUNT && cache.in_use == COUNT);
     CHECK(cache.held_bytes == (uint64_t)COUNT * 9 * 8192);
-    CHECK(cache.requested_bytes == (uint64_t)COUNT * 65000);
     uint64_t before = cache.acquisitions;
+    CHECK(before < 3 * COUNT); /* full ones are not looked at again and again */
     for (int i = 0; i < COUNT; i++)
         mtmalloc_free(live[i]);
     cache = now(MALLOCTAP_LOCK_CACHE, 65536, 0);
-    CHECK(cache.acquisitions == before + COUNT && cache.in_use == 0 && cache.requested_bytes == 0);
-    CHECK(mtmalloc_stats_snapshot(snapshot, ROWS) < mtmalloc_stats_rows());
+    CHECK(cache.acquisitions == before + COUNT && cache.in_use == 0);
+    CHECK(mtmalloc_stats_snapshot(snapshot, ROWS) <= mtmalloc_stats_rows());
 }
 
 static void *wait_for_lock(void *lock)
@@ -150,8 +148,7 @@ static void waits_are_timed(void)
     CHECK(other->wait_max_ns == other->wait_ns);
 }
 
-/* ---- where it goes ----------------------------------------------------------------------------
- */
+/* ---- where it goes ---------------------------------------------------------------------- */
 
 static struct malloctap_lock_row *_Atomic *where;
 static struct malloctap_lock_row *shared_array(void)
@@ -177,8 +174,9 @@ static void what_was_counted_before_moves(void)
     attach(rows);
     CHECK(sum_of(rows, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0).acquisitions == 10);
     mtmalloc_free(mtmalloc_malloc(30));
+    mtmalloc_stats_publish();
     struct malloctap_lock_row cache = sum_of(rows, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0);
-    CHECK(cache.acquisitions == 12 && cache.in_use == 10 && cache.requested_bytes == 300);
+    CHECK(cache.acquisitions == 12 && cache.in_use == 10);
     CHECK(now(MALLOCTAP_LOCK_CACHE, 32, 0).acquisitions == 12);
 }
 
@@ -189,13 +187,15 @@ static void use_in_child(const struct malloctap_lock_row *parents, struct malloc
     memcpy(before, parents, sizeof before);
     void *p = mtmalloc_malloc(30);
     mtmalloc_free(mtmalloc_malloc(200000));
+    mtmalloc_stats_publish();
     CHECK(memcmp(before, parents, sizeof before) == 0);
     *where = own;
     mtmalloc_free(p);
     mtmalloc_free(mtmalloc_malloc(200000));
+    mtmalloc_stats_publish();
     CHECK(memcmp(before, parents, sizeof before) == 0);
     struct malloctap_lock_row cache = sum_of(own, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0);
-    CHECK(cache.acquisitions == 1 && cache.in_use == 10 && cache.requested_bytes == 300);
+    CHECK(cache.acquisitions == 1 && cache.in_use == 10);
     CHECK(cache.caches == 1 && cache.held_bytes == 9 * 8192 && cache.buffers > 1000);
     CHECK(sum_of(own, ROWS, MALLOCTAP_LOCK_OVERSIZE, 0, -1).acquisitions == 2);
 }
@@ -216,6 +216,7 @@ static void children_count_apart(void)
     mtmalloc_fork_parent();
     int status;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK(sum_of(rows, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0).acquisitions == 10);
 
     /* Without anybody being told. */
     memset(own, 0, ROWS * sizeof *own);
@@ -226,11 +227,12 @@ static void children_count_apart(void)
     }
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     (void)mtmalloc_malloc(30);
+    mtmalloc_stats_publish();
     CHECK(sum_of(rows, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0).acquisitions == 11);
 }
 
-/* Killed in the middle: what was counted is there, less at most the call that was under way. */
-static void killed_threads(void)
+/* What a killed process leaves lags, but not by more than it may. */
+static void killed(void)
 {
     struct malloctap_lock_row *rows = shared_array();
     pid_t pid = fork();
@@ -242,9 +244,24 @@ static void killed_threads(void)
         kill(getpid(), SIGKILL);
     }
     waitpid(pid, NULL, 0);
-    CHECK(sum_of(rows, ROWS, MALLOCTAP_LOCK_PARENT, 0, -1).acquisitions == THREADS * PAIRS + 50);
+    struct malloctap_lock_row parent = sum_of(rows, ROWS, MALLOCTAP_LOCK_PARENT, 0, -1);
     struct malloctap_lock_row cache = sum_of(rows, ROWS, MALLOCTAP_LOCK_CACHE, 0, -1);
-    CHECK(cache.acquisitions == 2 * THREADS * PAIRS + 50 && cache.in_use == 50);
+    uint64_t lag = cache.caches * MT_STATS_EVERY, taken = THREADS * PAIRS + 50;
+    CHECK(parent.acquisitions <= taken && parent.acquisitions >= taken - lag);
+    CHECK(cache.acquisitions <= taken + THREADS * PAIRS);
+    CHECK(cache.acquisitions >= taken + THREADS * PAIRS - 2 * lag);
+}
+
+/* A lock that is never released does not keep a process from ending. */
+static void publishing_does_not_wait(void)
+{
+    void *p = mtmalloc_malloc(30);
+    (void)mtmalloc_malloc(3000);
+    struct mt_cache *cache = mt_head_of(p)->owner;
+    mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
+    mtmalloc_stats_publish();
+    mt_lock_acquire(&cache->list->parent, mt_stats_parent_row(cache->list));
+    mtmalloc_stats_publish();
 }
 
 #define CHILD_TEST(name)                                                                           \
@@ -254,22 +271,24 @@ static void killed_threads(void)
     }
 CHILD_TEST(one_thread)
 CHILD_TEST(many_threads)
-CHILD_TEST(shared_rows)
+CHILD_TEST(many_caches)
 CHILD_TEST(waits_are_timed)
 CHILD_TEST(what_was_counted_before_moves)
 CHILD_TEST(children_count_apart)
-CHILD_TEST(killed_threads)
+CHILD_TEST(killed)
+CHILD_TEST(publishing_does_not_wait)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_thread),
         cmocka_unit_test(test_many_threads),
-        cmocka_unit_test(test_shared_rows),
+        cmocka_unit_test(test_many_caches),
         cmocka_unit_test(test_waits_are_timed),
         cmocka_unit_test(test_what_was_counted_before_moves),
         cmocka_unit_test(test_children_count_apart),
-        cmocka_unit_test(test_killed_threads),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_publishing_does_not_wait),
     };
     return cmocka_run_group_tests_name("mtmalloc-stats", tests, NULL, NULL);
 }
