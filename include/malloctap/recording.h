@@ -375,7 +375,8 @@ struct malloctap_lock_row {
     uint64_t buffers;      /* CACHE: buffers, OVERSIZE: blocks; in use or free */
     uint64_t in_use;       /* of these, handed out */
     uint64_t in_use_bytes; /* as rounded up */
-    uint64_t reserved[6];
+    uint64_t requested_bytes; /* of these, asked for when they were handed out */
+    uint64_t reserved[5];
 };
 
 /* ---- layout guards ------------------------------------------------------------------------------

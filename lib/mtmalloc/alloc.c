@@ -32,11 +32,12 @@ static always_inline void *alloc(size_t request, bool zero)
         return mt_alloc_both_locked(list, cache, request, zero);
     }
     cache->mask[word] = rest;
+    cache->requested += request;
     bool sleepers = mt_lock_open(&cache->lock, counts + MT_LOCK_TAKEN);
     sleepers |= mt_lock_open(&list->parent, 0);
 
     uint64_t info;
-    void *p = mt_alloc_head(cache, word * 64 + (uint32_t)__builtin_ctzll(mask), &info);
+    void *p = mt_alloc_head(cache, word * 64 + (uint32_t)__builtin_ctzll(mask), request, &info);
     if (unlikely(sleepers))
         p = mt_alloc_wake(list, cache, p);
     return zero && info != 0 ? memset(p, 0, request) : p;
@@ -81,6 +82,7 @@ void mtmalloc_free(void *p)
         return;
     }
     cache->mask[word] = mask | bit;
+    cache->requested -= MT_HEAD_REQUESTED(head->info);
     if (word < cache->first)
         cache->first = word;
     if (unlikely(mt_lock_open(&cache->lock, counts + MT_LOCK_RETURNED)))

@@ -36,13 +36,14 @@ void mt_free_locked(struct mt_cache *cache, void *p);
 
 /* Write the head of a buffer that was taken. *info: what it was before, 0 in memory that was never
  * handed out, which is zero. */
-static always_inline void *mt_alloc_head(struct mt_cache *cache, uint32_t index, uint64_t *info)
+static always_inline void *mt_alloc_head(struct mt_cache *cache, uint32_t index, size_t request,
+                                         uint64_t *info)
 {
     char *p = cache->buffer + (size_t)index * cache->stride;
     struct mt_head *head = mt_head_of(p);
     *info = head->info;
     head->owner = cache;
-    head->info = cache->head_info | index;
+    head->info = cache->head_info | request << MT_HEAD_REQUESTED_SHIFT | index;
     return p;
 }
 

@@ -53,6 +53,7 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
     if (cache == NULL)
         return no_memory(list);
     uint32_t index = take_first(cache);
+    cache->requested += request;
     if (mt_stats_taken_due(cache->lock.counts))
         mt_stats_publish(cache);
     cache->lock.counts += MT_LOCK_TAKEN;
@@ -60,7 +61,7 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
     mt_lock_release(&list->parent);
 
     uint64_t info;
-    void *p = mt_alloc_head(cache, index, &info);
+    void *p = mt_alloc_head(cache, index, request, &info);
     look_over(p, mt_cache_buffer_size(cache), info);
     bool zeroed = info == 0 && !(mt_option_bits() & MTINITBUFFER);
     return zero && !zeroed ? memset(p, 0, request) : p;
@@ -123,7 +124,8 @@ static void fill_freed(struct mt_cache *cache, uint32_t index)
 
 cold void mt_free_locked(struct mt_cache *cache, void *p)
 {
-    uint32_t index = MT_HEAD_INDEX(mt_head_of(p)->info), word = index / 64;
+    uint64_t info = mt_head_of(p)->info;
+    uint32_t index = MT_HEAD_INDEX(info), word = index / 64;
     uint64_t bit = UINT64_C(1) << index % 64;
     if (cache->mask[word] & bit) {
         mt_stats_count_look(cache);
@@ -135,6 +137,7 @@ cold void mt_free_locked(struct mt_cache *cache, void *p)
     if (mt_option_bits() & MTDEBUGPATTERN)
         fill_freed(cache, index);
     cache->mask[word] |= bit;
+    cache->requested -= MT_HEAD_REQUESTED(info);
     cache->summary[word / 64] |= UINT64_C(1) << word % 64;
     if (word < cache->first)
         cache->first = word;

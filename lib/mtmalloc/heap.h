@@ -41,7 +41,7 @@ static always_inline unsigned mt_size_of(size_t request)
  *
  *   info:  63      36     35      34            17 16           0
  *         +----------+---------+------------------+--------------+
- *         | check    | pattern | 0                | index        |
+ *         | check    | pattern | bytes requested  | index        |
  *         +----------+---------+------------------+--------------+
  *
  * The check is made of `owner`, differently for buffers and oversize blocks. So a word that was
@@ -53,6 +53,8 @@ struct mt_head {
 };
 
 #define MT_HEAD_INDEX(info) ((uint32_t)(info) & ((1u << 17) - 1))
+#define MT_HEAD_REQUESTED_SHIFT 17
+#define MT_HEAD_REQUESTED(info) ((uint32_t)((info) >> MT_HEAD_REQUESTED_SHIFT) & ((1u << 18) - 1))
 /* The buffer was filled with the pattern of freed memory, and not handed out since. */
 #define MT_HEAD_PATTERN (UINT64_C(1) << 35)
 #define MT_HEAD_CHECK_SHIFT 36
@@ -71,7 +73,7 @@ static always_inline bool mt_head_is(const struct mt_head *head, uint64_t kind)
     return difference >> MT_HEAD_CHECK_SHIFT == 0;
 }
 
-/* For index 0; others are added. */
+/* For index 0 and no bytes; others are added. */
 static inline uint64_t mt_head_info(const void *owner, uint64_t kind)
 {
     return mt_head_check(owner, kind) >> MT_HEAD_CHECK_SHIFT << MT_HEAD_CHECK_SHIFT;
@@ -100,8 +102,9 @@ struct mt_cache {
     uint32_t stride;    /* from one buffer to the next */
     uint32_t buffers;   /* how many there are */
     char *buffer;       /* the first one */
-    uint64_t head_info; /* of a head with index 0 */
+    uint64_t head_info; /* of a head with index 0 and no bytes */
     struct mt_list *list;
+    uint64_t requested; /* bytes asked for by buffers in use; changes */
 
     uint64_t summary[MT_SUMMARIES] __attribute__((aligned(64)));
 
@@ -109,6 +112,7 @@ struct mt_cache {
     struct mt_cache *next_back; /* next on the way to the tree */
     struct mt_node with_room;   /* in the tree; its key numbers the caches in order of creation */
     size_t chunk_size;
+    uint64_t requested_published;                 /* of `requested`: see stats.h */
     uint64_t mask[] __attribute__((aligned(64))); /* with a word more, always 0 */
 };
 static_assert(offsetof(struct mt_cache, summary) == 64, "what every call needs: one line");
@@ -130,6 +134,7 @@ struct mt_totals {
     uint64_t held_bytes;
     uint64_t buffers;
     uint64_t in_use;
+    uint64_t requested;
 };
 
 /*

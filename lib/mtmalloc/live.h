@@ -14,12 +14,13 @@ struct mt_block {
     /* Live: */
     void *p; /* handed out; inside of this block, right behind a head */
     struct mt_block *next;
+    size_t requested;
     /* Free: */
     struct mt_node by_size;
     struct mt_node by_address;
     bool fresh;     /* zero behind this struct: never handed out */
     bool patterned; /* filled with the pattern of freed memory behind this struct */
-    uint64_t unused[3];
+    uint64_t unused[2];
     /* Of a block that is not aligned further; kept when it becomes free, to tell a double free. */
     struct mt_head head __attribute__((aligned(16)));
 };

@@ -166,15 +166,17 @@ static struct mt_block *cut_front(struct mt_block *block, char *p)
     return start;
 }
 
-static void make_live(struct mt_block *block, char *p)
+static void make_live(struct mt_block *block, char *p, size_t requested)
 {
     block->p = p;
+    block->requested = requested;
     block->patterned = false;
     block->fresh = false;
     mt_live_insert(block);
     *mt_head_of(p) = (struct mt_head){block, mt_head_info(block, MT_HEAD_OVERSIZE)};
     mt_oversize_totals.live++;
     mt_oversize_totals.live_bytes += block->size;
+    mt_oversize_totals.requested_bytes += requested;
 }
 
 /* Check what was freed before, but for the new head, and fill what is new. */
@@ -208,7 +210,7 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
         insert_free(rest);
     bool patterned = block->patterned;
     *zeroed = block->fresh && !(mt_option_bits() & MTINITBUFFER);
-    make_live(block, p);
+    make_live(block, p, size);
     mt_oversize_release();
     if (unlikely(mt_option_bits() & (MTDEBUGPATTERN | MTINITBUFFER)))
         look_over(block, patterned);
@@ -227,6 +229,7 @@ void mt_oversize_free(void *p)
     }
     mt_oversize_totals.live--;
     mt_oversize_totals.live_bytes -= block->size;
+    mt_oversize_totals.requested_bytes -= block->requested;
     if (unlikely(mt_option_bits() & MTDEBUGPATTERN))
         fill_freed(block);
     give_back(block);

@@ -33,7 +33,7 @@ void mt_oversize_trim(void *p, size_t size);
 
 struct mt_oversize_totals {
     uint64_t held_bytes;
-    uint64_t live, live_bytes;
+    uint64_t live, live_bytes, requested_bytes;
     uint64_t free;
 };
 

@@ -77,6 +77,7 @@ static void totals_unlock(struct mt_totals *totals, const struct mt_cache *cache
     row->buffers = totals->buffers;
     row->in_use = totals->in_use;
     row->in_use_bytes = totals->in_use * row->buffer_size;
+    row->requested_bytes = totals->requested;
     set_kind(row, MALLOCTAP_LOCK_CACHE);
     mt_lock_release(&totals->lock);
 }
@@ -116,6 +117,8 @@ void mt_stats_publish(struct mt_cache *cache)
     struct mt_totals *totals = totals_lock(cache);
     totals->in_use += taken;
     totals->in_use -= returned;
+    totals->requested += cache->requested - cache->requested_published;
+    cache->requested_published = cache->requested;
     totals_unlock(totals, cache, taken + returned);
     count_parent(cache->list, taken); /* who took a buffer had the parent lock, too */
 }
@@ -137,6 +140,7 @@ void mt_stats_count_oversize(void)
     row->buffers = now->live + now->free;
     row->in_use = now->live;
     row->in_use_bytes = now->live_bytes;
+    row->requested_bytes = now->requested_bytes;
     set_kind(row, MALLOCTAP_LOCK_OVERSIZE);
 }
 

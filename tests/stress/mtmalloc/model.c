@@ -247,7 +247,7 @@ static void check_nothing_in_use(void)
     static struct malloctap_lock_row rows[ROWS];
     size_t count = mtmalloc_stats_snapshot(rows, ROWS);
     for (size_t i = 0; i < count; i++)
-        if (rows[i].in_use != 0) {
+        if (rows[i].in_use != 0 || rows[i].requested_bytes != 0) {
             fprintf(stderr,
                     "%llu blocks of kind %u, size %u in use after all were freed; repeat with "
                     "MTMALLOC_SEED=%llu\n",

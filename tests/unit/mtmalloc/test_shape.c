@@ -38,9 +38,11 @@ static void size_classes(void)
     for (size_t request = 1; request <= MT_BUFFER_MAX; request = request * 3 + 1) {
         char *p = mtmalloc_malloc(request);
         CHECK(mt_cache_buffer_size(cache_of(p)) == MT_BUFFER_MIN << mt_size_of(request));
+        CHECK(MT_HEAD_REQUESTED(mt_head_of(p)->info) == request);
         CHECK(cache_of(p)->chunk_size == 9 * 8192);
         CHECK((char *)cache_of(p) < p && p < (char *)cache_of(p) + 9 * 8192);
     }
+    CHECK(MT_HEAD_REQUESTED(mt_head_of(mtmalloc_malloc(65536))->info) == 65536);
 }
 CHILD_TEST(size_classes)
 

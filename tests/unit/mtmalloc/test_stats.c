@@ -38,6 +38,7 @@ static struct malloctap_lock_row sum_of(const struct malloctap_lock_row *rows, s
         sum.buffers += row->buffers;
         sum.in_use += row->in_use;
         sum.in_use_bytes += row->in_use_bytes;
+        sum.requested_bytes += row->requested_bytes;
     }
     return sum;
 }
@@ -60,7 +61,7 @@ static void one_thread(void)
     struct malloctap_lock_row cache = now(MALLOCTAP_LOCK_CACHE, 64, 0);
     CHECK(parent.acquisitions == 100 && cache.acquisitions == 140 && cache.caches == 1);
     CHECK(parent.contended == 0 && cache.contended == 0 && cache.wait_ns == 0);
-    CHECK(cache.in_use == 60 && cache.in_use_bytes == 60 * 64);
+    CHECK(cache.in_use == 60 && cache.in_use_bytes == 60 * 64 && cache.requested_bytes == 60 * 50);
     CHECK(cache.held_bytes == 9 * 8192 && cache.buffers > 800 && cache.buffers < 9 * 8192 / 80);
 
     void *p = mtmalloc_malloc(100000);
@@ -68,12 +69,12 @@ static void one_thread(void)
     mtmalloc_free(p);
     struct malloctap_lock_row oversize = now(MALLOCTAP_LOCK_OVERSIZE, 0, -1);
     CHECK(oversize.acquisitions == 4); /* one of them for the chunk of the cache */
-    CHECK(oversize.in_use == 1 && oversize.buffers == 2);
+    CHECK(oversize.in_use == 1 && oversize.buffers == 2 && oversize.requested_bytes == 300000);
     CHECK(oversize.in_use_bytes >= 300000 && oversize.in_use_bytes < 310000);
     CHECK(oversize.held_bytes >= 400000 && oversize.held_bytes < 420000);
     mtmalloc_free(q);
     oversize = now(MALLOCTAP_LOCK_OVERSIZE, 0, -1);
-    CHECK(oversize.in_use == 0 && oversize.in_use_bytes == 0);
+    CHECK(oversize.in_use == 0 && oversize.in_use_bytes == 0 && oversize.requested_bytes == 0);
     CHECK(oversize.buffers == 1);
 }
 
@@ -103,7 +104,7 @@ static void many_threads(void)
     struct malloctap_lock_row cache = now(MALLOCTAP_LOCK_CACHE, 0, -1);
     CHECK(parent.acquisitions == THREADS * PAIRS + 1);
     CHECK(cache.acquisitions == 2 * THREADS * PAIRS + 1);
-    CHECK(cache.in_use == 1);
+    CHECK(cache.in_use == 1 && cache.requested_bytes == 1);
 }
 
 /* 64 KiB buffers, of which a cache has one. */
@@ -116,12 +117,13 @@ static void many_caches(void)
     struct malloctap_lock_row cache = now(MALLOCTAP_LOCK_CACHE, 65536, 0);
     CHECK(cache.caches == COUNT && cache.buffers == COUNT && cache.in_use == COUNT);
     CHECK(cache.held_bytes == (uint64_t)COUNT * 9 * 8192);
+    CHECK(cache.requested_bytes == (uint64_t)COUNT * 65000);
     uint64_t before = cache.acquisitions;
     CHECK(before < 3 * COUNT); /* full ones are not looked at again and again */
     for (int i = 0; i < COUNT; i++)
         mtmalloc_free(live[i]);
     cache = now(MALLOCTAP_LOCK_CACHE, 65536, 0);
-    CHECK(cache.acquisitions == before + COUNT && cache.in_use == 0);
+    CHECK(cache.acquisitions == before + COUNT && cache.in_use == 0 && cache.requested_bytes == 0);
     CHECK(mtmalloc_stats_snapshot(snapshot, ROWS) <= mtmalloc_stats_rows());
 }
 
@@ -176,7 +178,7 @@ static void what_was_counted_before_moves(void)
     mtmalloc_free(mtmalloc_malloc(30));
     mtmalloc_stats_publish();
     struct malloctap_lock_row cache = sum_of(rows, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0);
-    CHECK(cache.acquisitions == 12 && cache.in_use == 10);
+    CHECK(cache.acquisitions == 12 && cache.in_use == 10 && cache.requested_bytes == 300);
     CHECK(now(MALLOCTAP_LOCK_CACHE, 32, 0).acquisitions == 12);
 }
 
@@ -195,7 +197,7 @@ static void use_in_child(const struct malloctap_lock_row *parents, struct malloc
     mtmalloc_stats_publish();
     CHECK(memcmp(before, parents, sizeof before) == 0);
     struct malloctap_lock_row cache = sum_of(own, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0);
-    CHECK(cache.acquisitions == 1 && cache.in_use == 10);
+    CHECK(cache.acquisitions == 1 && cache.in_use == 10 && cache.requested_bytes == 300);
     CHECK(cache.caches == 1 && cache.held_bytes == 9 * 8192 && cache.buffers > 1000);
     CHECK(sum_of(own, ROWS, MALLOCTAP_LOCK_OVERSIZE, 0, -1).acquisitions == 2);
 }
