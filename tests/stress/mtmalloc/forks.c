@@ -59,7 +59,7 @@ static void fork_under_load(void)
         pid_t pid = fork();
         if (pid == 0)
             _exit(child());
-        int status;
+        int status = -1;
         if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
             fprintf(stderr, "fork %d: child ended with status %#x\n", i, status);
             exit(1);
