@@ -56,10 +56,13 @@ void mt_all_locks_release(void)
 
 /* ---- fork -------------------------------------------------------------------------------- */
 
-/* Without memory for a heap there is no lock that anybody could hold for long. */
+/* Whether this thread, which forks, got them: without memory for a heap there is none to get. */
+static _Thread_local bool held __attribute__((tls_model("initial-exec")));
+
 void mtmalloc_fork_prepare(void)
 {
-    if (!mt_heap_ready())
+    held = mt_heap_ready();
+    if (!held)
         return;
     mt_all_locks_acquire();
     mt_stats_publish_all(); /* so that nothing of the parent's is left for the child to publish */
@@ -67,13 +70,13 @@ void mtmalloc_fork_prepare(void)
 
 void mtmalloc_fork_parent(void)
 {
-    if (mt_heap.lists != NULL)
+    if (held)
         mt_all_locks_release();
 }
 
 void mtmalloc_fork_child(void)
 {
-    if (mt_heap.lists == NULL)
+    if (!held)
         return;
     mt_stats_forget();
     end_all(reset);

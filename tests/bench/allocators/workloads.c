@@ -198,13 +198,16 @@ void workload_scale(_Bool oversize, uint64_t count, struct workload_result *ret)
     char **live = malloc(count * sizeof *live);
     memset(live, 0, count * sizeof *live);
     double start = now_ns();
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
         live[i] = malloc(scale_size(oversize, next_random(&job)));
+        live[i][0] = 1;
+    }
     for (uint64_t i = 0; i < count; i++) {
         uint64_t random = next_random(&job);
         char **slot = &live[random % count];
         free(*slot);
         *slot = malloc(scale_size(oversize, random >> 32));
+        (*slot)[0] = 1;
     }
     /* Every second first, so that free blocks have live neighbours for a while. */
     for (uint64_t first = 0; first < 2; first++)
