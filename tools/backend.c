@@ -96,6 +96,26 @@ int backend_init(const char *text, struct backend *ret, char *message, size_t si
     return failed;
 }
 
+int backend_check(const struct backend *backend, const struct program *program, char *message,
+                  size_t size)
+{
+    if (strcmp(backend->spec.backend, "own") == 0)
+        return 0;
+    struct elf_facts library = {0};
+    if (*backend->library)
+        elf_facts_read(backend->library, &library);
+    uint32_t lacking = program->facts.private_imports & ~library.private_definitions;
+    if (!lacking)
+        return 0;
+    const char *linked = program->facts.allocator;
+    snprintf(message, size,
+             "%s: is bound to %s, which it calls by names of its own, as %s(): backend %s, which "
+             "has not got them, would mix up their blocks; use -b own, or a build without them",
+             program->binary, *linked ? linked : "its allocator", elf_private_name(lacking),
+             backend->spec.name);
+    return -1;
+}
+
 void backend_deinit(struct backend *backend)
 {
     backend_spec_deinit(&backend->spec);

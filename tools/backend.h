@@ -4,6 +4,7 @@
 #define TOOLS_BACKEND_H
 
 #include "backend_spec.h"
+#include "program_check.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -16,6 +17,14 @@ struct backend {
 /* Parse `-b` and find its allocator. 0, or -1 after filling `message`. */
 int backend_init(const char *text, struct backend *ret, char *message, size_t size);
 void backend_deinit(struct backend *backend);
+
+/*
+ * A program may call the allocator that it is linked with by names of that library's own, mallocx()
+ * and the like. Then its blocks come from there, and any backend that has not these names too would
+ * be given blocks it did not make. 0, or -1 after filling `message`.
+ */
+int backend_check(const struct backend *backend, const struct program *program, char *message,
+                  size_t size);
 
 /* LD_PRELOAD is a list: separated by spaces and colons, with $ORIGIN and the like replaced. False:
  * this path cannot be one of it. */

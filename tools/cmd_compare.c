@@ -241,6 +241,8 @@ static int items_prepare(struct compare_options *options, const struct program *
         item->tap.backend = backend;
         snprintf(item->tap.library, sizeof item->tap.library, "%s", library);
         compare->item_count = ++compare->backend_count;
+        if (backend_check(backend, program, options->message, sizeof options->message))
+            return bad_input("%s", options->message);
     }
     if (plain_possible(&compare->backends[0], program)) {
         struct compare_item *plain = &compare->items[compare->item_count++];

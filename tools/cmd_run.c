@@ -285,7 +285,8 @@ int command_run(int argc, char **argv)
         return bad_input("%s", message);
     tap->backend = &backend;
     int result = EXIT_BAD_INPUT;
-    if (tap_library_find(tap->library, sizeof tap->library, message, sizeof message) ||
+    if (backend_check(&backend, &program, message, sizeof message) ||
+        tap_library_find(tap->library, sizeof tap->library, message, sizeof message) ||
         output_prepare(tap, options.output, program.path, options.force, message, sizeof message)) {
         bad_input("%s", message);
     } else {

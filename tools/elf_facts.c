@@ -31,6 +31,19 @@ static const struct {
     {"libhwasan.so", "HWAddressSanitizer"},
 };
 
+static const char *const private_names[] = {
+#define PRIVATE_NAME(name) #name,
+#include "private_names.def"
+#undef PRIVATE_NAME
+};
+
+_Static_assert(sizeof private_names / sizeof *private_names <= 32, "a bit for each");
+
+const char *elf_private_name(uint32_t set)
+{
+    return private_names[__builtin_ctz(set)];
+}
+
 #if defined __x86_64__
 enum { NATIVE_MACHINE = EM_X86_64 };
 #elif defined __aarch64__
@@ -42,6 +55,20 @@ enum { NATIVE_MACHINE = EM_AARCH64 };
 static void sanitizer_note(struct elf_facts *facts, const char *name)
 {
     snprintf(facts->sanitizer, sizeof facts->sanitizer, "%s", name);
+}
+
+/* Of a dynamic symbol. One that is needed weakly does not count: who does so looks first whether it
+ * is there. */
+static void private_name_note(struct elf_facts *facts, const char *name, const GElf_Sym *symbol)
+{
+    for (size_t i = 0; i < sizeof private_names / sizeof *private_names; i++) {
+        if (strcmp(name, private_names[i]) != 0)
+            continue;
+        if (symbol->st_shndx != SHN_UNDEF)
+            facts->private_definitions |= 1u << i;
+        else if (GELF_ST_BIND(symbol->st_info) == STB_GLOBAL)
+            facts->private_imports |= 1u << i;
+    }
 }
 
 static void symbol_note(struct elf_facts *facts, const char *name, const GElf_Sym *symbol)
@@ -69,6 +96,8 @@ static void symbols_read(Elf *elf, Elf_Scn *section, const GElf_Shdr *header,
                                : NULL;
         if (name)
             symbol_note(facts, name, &symbol);
+        if (name && header->sh_type == SHT_DYNSYM)
+            private_name_note(facts, name, &symbol);
     }
 }
 

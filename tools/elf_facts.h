@@ -17,9 +17,14 @@ struct elf_facts {
     bool defines_malloc; /* has a malloc of its own inside */
     char sanitizer[24];  /* runtime that replaces malloc: "AddressSanitizer"; "": none */
     char allocator[64];  /* soname of a known allocator it is linked with; "": none */
+    /* Bit i: it needs, or has, the i-th of private_names.def. */
+    uint32_t private_imports, private_definitions;
 };
 
 /* Never fails: what cannot be had is false. */
 void elf_facts_read(const char *path, struct elf_facts *ret);
+
+/* The first name in such a set, which is not empty. */
+const char *elf_private_name(uint32_t set);
 
 #endif
