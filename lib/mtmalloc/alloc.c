@@ -19,8 +19,8 @@ static always_inline void *alloc(size_t request, bool zero)
     if (unlikely(list == NULL || request - 1 >= MT_BUFFER_MAX ||
                  mt_option_bits() & (MTDEBUGPATTERN | MTINITBUFFER)))
         return mt_alloc_any(request, zero);
-    uint32_t uncounted, counts;
-    if (unlikely(!mt_lock_try(&list->parent, &uncounted)))
+    uint32_t none, counts; /* the parent lock counts nothing */
+    if (unlikely(!mt_lock_try(&list->parent, &none)))
         return mt_alloc_any(request, zero);
     struct mt_cache *cache = list->hint[mt_size_of(request)];
     if (unlikely(cache == NULL || !mt_lock_try(&cache->lock, &counts)))
@@ -75,7 +75,7 @@ void mtmalloc_free(void *p)
         mt_free_any(p);
         return;
     }
-    uint64_t mask = cache->mask[word];
+    uint64_t mask = cache->mask[word]; /* not 0: word >= first, which stays */
     if (unlikely(mask == 0 || mask & bit || mt_stats_returned_due(counts))) {
         cache->lock.counts = counts;
         mt_free_locked(cache, p);
@@ -83,8 +83,6 @@ void mtmalloc_free(void *p)
     }
     cache->mask[word] = mask | bit;
     cache->requested -= MT_HEAD_REQUESTED(head->info);
-    if (word < cache->first)
-        cache->first = word;
     if (unlikely(mt_lock_open(&cache->lock, counts + MT_LOCK_RETURNED)))
         mt_lock_wake(&cache->lock);
 }

@@ -162,7 +162,7 @@ static struct mt_block *cut_front(struct mt_block *block, char *p)
     if (front <= sizeof *block + MT_BUFFER_MAX)
         return block;
     start = split(block, front);
-    insert_free(block);
+    give_back(block);
     return start;
 }
 
@@ -207,7 +207,7 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
     block = cut_front(block, p);
     struct mt_block *rest = split(block, (size_t)(p - (char *)block) + data);
     if (rest != NULL)
-        insert_free(rest);
+        give_back(rest);
     bool patterned = block->patterned;
     *zeroed = block->fresh && !(mt_option_bits() & MTINITBUFFER);
     make_live(block, p, size);

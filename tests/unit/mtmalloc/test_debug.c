@@ -177,6 +177,30 @@ static void write_to_trimmed(void)
     (void)mtmalloc_malloc(8 * OVERSIZE);
 }
 
+/* Where the struct of the rest will be, when the block is split. */
+static void write_where_it_is_split(void)
+{
+    mtmalloc_mallocctl(MTDEBUGPATTERN, 1);
+    char *p = mtmalloc_malloc(10 * OVERSIZE);
+    mtmalloc_free(p);
+    p[OVERSIZE + offset] = 1;
+    (void)mtmalloc_malloc(OVERSIZE);
+}
+
+/* Next to memory that was freed without a pattern. */
+static void write_beside_unpatterned(void)
+{
+    char *p[3];
+    for (int i = 0; i < 3; i++)
+        p[i] = mtmalloc_malloc(OVERSIZE);
+    mtmalloc_free(p[0]);
+    mtmalloc_free(p[2]);
+    mtmalloc_mallocctl(MTDEBUGPATTERN, 1);
+    mtmalloc_free(p[1]);
+    p[1][offset] = 1;
+    (void)mtmalloc_malloc(3 * OVERSIZE);
+}
+
 static void new_pattern(void)
 {
     mtmalloc_mallocctl(MTINITBUFFER, 1);
@@ -220,6 +244,10 @@ static void test_patterns(void **state)
     }
     for (offset = 0; offset < OVERSIZE; offset += 9999)
         assert_child_aborts(write_after_coalescing, "was written to after it was freed");
+    for (offset = 0; offset < 128; offset += 9)
+        assert_child_aborts(write_where_it_is_split, "was written to after it was freed");
+    for (offset = 0; offset < OVERSIZE; offset += 50000)
+        assert_child_aborts(write_beside_unpatterned, "was written to after it was freed");
     assert_child_aborts(write_to_trimmed, "was written to after it was freed");
 }
 

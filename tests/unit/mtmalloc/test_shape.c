@@ -255,6 +255,35 @@ static void alignment_gives_back_what_is_in_front(void)
 }
 CHILD_TEST(alignment_gives_back_what_is_in_front)
 
+static uint64_t free_oversize_blocks(void)
+{
+    static struct malloctap_lock_row rows[10000];
+    size_t count = mtmalloc_stats_snapshot(rows, 10000);
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].kind == MALLOCTAP_LOCK_OVERSIZE)
+            return rows[i].buffers - rows[i].in_use;
+    return 0;
+}
+
+/* What aligned blocks leave free behind one and in front of the next is one block, where the system
+ * put them side by side; and it is still known, rightly, to be zero. */
+static void fresh_neighbours_become_one(void)
+{
+    enum { ALIGNMENT = 8 << 20, SIZE = 100000, COUNT = 8 };
+    char *p[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        p[i] = mtmalloc_memalign(ALIGNMENT, SIZE);
+    CHECK(free_oversize_blocks() <= COUNT + 3);
+    for (int i = 0; i < 5 * COUNT; i++) {
+        uint64_t *zero = mtmalloc_calloc(1, 1000000);
+        for (size_t at = 0; at < 1000000 / sizeof *zero; at++)
+            CHECK(zero[at] == 0);
+    }
+    for (int i = 0; i < COUNT; i++)
+        mtmalloc_free(p[i]);
+}
+CHILD_TEST(fresh_neighbours_become_one)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_oversize_blocks_are_reused),
         cmocka_unit_test(test_oversize_rest_too_small_to_split),
         cmocka_unit_test(test_alignment_gives_back_what_is_in_front),
+        cmocka_unit_test(test_fresh_neighbours_become_one),
     };
     return cmocka_run_group_tests_name("mtmalloc-shape", tests, NULL, NULL);
 }

@@ -233,6 +233,25 @@ static void children_count_apart(void)
     CHECK(sum_of(rows, ROWS, MALLOCTAP_LOCK_CACHE, 32, 0).acquisitions == 11);
 }
 
+static void child_without_recording(void)
+{
+    for (int i = 0; i < 1000; i++)
+        (void)mtmalloc_malloc(30);
+    mtmalloc_fork_prepare();
+    pid_t pid = fork();
+    if (pid == 0) {
+        mtmalloc_fork_child();
+        (void)mtmalloc_malloc(30);
+        struct malloctap_lock_row cache = now(MALLOCTAP_LOCK_CACHE, 32, 0);
+        CHECK(cache.acquisitions == 1 && cache.in_use == 1001);
+        _exit(0);
+    }
+    mtmalloc_fork_parent();
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK(now(MALLOCTAP_LOCK_CACHE, 32, 0).acquisitions == 1000);
+}
+
 /* What a killed process leaves lags, but not by more than it may. */
 static void killed(void)
 {
@@ -277,6 +296,7 @@ CHILD_TEST(many_caches)
 CHILD_TEST(waits_are_timed)
 CHILD_TEST(what_was_counted_before_moves)
 CHILD_TEST(children_count_apart)
+CHILD_TEST(child_without_recording)
 CHILD_TEST(killed)
 CHILD_TEST(publishing_does_not_wait)
 
@@ -289,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_waits_are_timed),
         cmocka_unit_test(test_what_was_counted_before_moves),
         cmocka_unit_test(test_children_count_apart),
+        cmocka_unit_test(test_child_without_recording),
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_publishing_does_not_wait),
     };
