@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Whole pages of .bss, so that the advice covers nothing else: 64 KiB is the largest page in use.
  */
@@ -26,7 +28,7 @@
 /* False where the kernel cannot do it (before 4.14, some sandboxes). */
 static inline bool wipe_on_fork(void *memory, size_t size)
 {
-    return madvise(memory, size, MADV_WIPEONFORK) == 0;
+    return syscall(SYS_madvise, memory, size, MADV_WIPEONFORK) == 0;
 }
 
 #endif

@@ -10,7 +10,9 @@ import collections, math, struct, sys
 ALLOC_OPS, CLASSES = ("malloc", "calloc", "realloc", "aligned"), 65
 COUNTERS = ("frees", "frees_null", "reallocs_from_null", "reallocs_to_zero", "samples",
             "samples_lost", "stacks_truncated", "lives_lost", "uncounted")
-WORDS = len(ALLOC_OPS) * (CLASSES + 2) + len(COUNTERS)
+FAILED = len(ALLOC_OPS) + len(COUNTERS)  # after bytes by operation and the counters
+CALLS = FAILED + len(ALLOC_OPS) + 3
+WORDS = CALLS + len(ALLOC_OPS) * CLASSES
 THREADS, CHUNKS, ALLOC = 1, 4, 1
 
 data = open(sys.argv[1], "rb").read()
@@ -36,13 +38,12 @@ rows = [counters(data, UNSLOTTED), counters(data, EXITED + 24 + (published & 1) 
 for slot in range(0, len(areas[THREADS]), 4096):
     state, tid, thread = struct.unpack_from("<IIQ", areas[THREADS], slot)
     if state != 0 and thread not in (0, published >> 1):
-        rows.append(counters(areas[THREADS], slot + 72))
+        rows.append(counters(areas[THREADS], slot + 128))
 totals = [sum(column) for column in zip(*rows)]
 for op, name in enumerate(ALLOC_OPS):
-    calls = sum(totals[op * CLASSES:(op + 1) * CLASSES])
-    bytes_, failed = totals[len(ALLOC_OPS) * CLASSES + op], totals[len(ALLOC_OPS) * (CLASSES + 1) + op]
-    print(f"total {name} calls {calls} bytes {bytes_} failed {failed}")
-for name, value in zip(COUNTERS, totals[-len(COUNTERS):]):
+    calls = sum(totals[CALLS + op * CLASSES:CALLS + (op + 1) * CLASSES])
+    print(f"total {name} calls {calls} bytes {totals[op]} failed {totals[FAILED + op]}")
+for name, value in zip(COUNTERS, totals[len(ALLOC_OPS):]):
     print(f"total {name} {value}")
 
 calls, variance = collections.Counter(), collections.Counter()

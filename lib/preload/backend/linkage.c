@@ -157,14 +157,21 @@ void *linkage_symbol(const struct linked_object *object, const char *name)
     return (void *)address;
 }
 
-/* Undefined symbols are not in the GNU hash table; they stand before its first entry. */
+/* How many dynamic symbols there are is not written down where there is only a GNU hash table; but
+ * every linker puts the strings right behind them. */
+static uint32_t symbol_count(const struct linked_object *object)
+{
+    uintptr_t symbols = (uintptr_t)object->symbols, strings = (uintptr_t)object->strings;
+    if (object->sysv_hash != NULL)
+        return object->sysv_hash[1];
+    if (strings > symbols && strings < object->end)
+        return (uint32_t)((strings - symbols) / sizeof(ElfW(Sym)));
+    return object->gnu_hash ? object->gnu_hash[1] : 0;
+}
+
 bool linkage_imports(const struct linked_object *object, const char *name)
 {
-    uint32_t count = 0;
-    if (object->gnu_hash != NULL)
-        count = object->gnu_hash[1];
-    else if (object->sysv_hash != NULL)
-        count = object->sysv_hash[1];
+    uint32_t count = symbol_count(object);
     for (uint32_t i = 1; i < count; i++)
         if (object->symbols[i].st_shndx == SHN_UNDEF &&
             strcmp(object->strings + object->symbols[i].st_name, name) == 0)

@@ -27,6 +27,11 @@ void *arena_alloc(size_t size, size_t alignment)
     return (void *)block;
 }
 
+size_t arena_in_use(void)
+{
+    return __atomic_load_n(&arena_used, __ATOMIC_RELAXED);
+}
+
 size_t arena_usable_size(const void *block)
 {
     return ((const size_t *)block)[-1];

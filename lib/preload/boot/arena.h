@@ -26,6 +26,9 @@ static always_inline bool arena_owns(const void *block)
 /* Zeroed, aligned to `alignment` (a power of two, at least 16 is used); NULL when full. */
 void *arena_alloc(size_t size, size_t alignment);
 
+/* Bytes of arena_memory handed out so far. */
+size_t arena_in_use(void);
+
 /* Bytes that may be used at `block`, which the arena owns. */
 size_t arena_usable_size(const void *block);
 

@@ -22,7 +22,7 @@ void config_say(const char *part, ...)
         text_add(&text, part);
     va_end(parts);
     line[text.length++] = '\n';
-    SYS_RETRY(syscall(SYS_write, STDERR_FILENO, line, text.length));
+    sys_write_unsignalled(STDERR_FILENO, line, text.length);
 }
 
 static bool parse_text(char *to, size_t size, const char *value)

@@ -5,7 +5,6 @@
 #ifndef PRELOAD_FAST_H
 #define PRELOAD_FAST_H
 
-#include <boot/arena.h>
 #include <sample/lives.h>
 #include <thread/thread.h>
 
@@ -20,26 +19,26 @@ static always_inline bool fast_alloc(enum malloctap_op op, size_t size)
     struct thread *thread = thread_current();
     if (unlikely(!thread_spend(thread, size)))
         return false;
-    count_alloc(&thread->slot->counters, op, size);
+    count_alloc(thread_counters(), op, size);
     return true;
 }
 
-/* The same for a free, of a block that is neither sampled nor from the arena. */
+/* The same for a free or realloc of a block that is neither sampled, nor null, nor from the arena.
+ */
 static always_inline bool fast_free(const void *block)
 {
     struct thread *thread = thread_current();
-    if (unlikely(lives_maybe(block)) || unlikely(arena_owns(block)) ||
-        unlikely(!thread_spend(thread, 0)))
+    if (unlikely(lives_maybe(block)) || unlikely(!thread_spend(thread, 0)))
         return false;
-    count_free(&thread->slot->counters, block);
+    count_free(thread_counters());
     return true;
 }
 
-/* The same for a realloc; null blocks and size 0 are for the slow path to tell apart. */
+/* Size 0 is for the slow path: it may be a free. */
 static always_inline bool fast_realloc(const void *block, size_t size)
 {
-    return likely(block != NULL) && likely(size != 0) && likely(!lives_maybe(block)) &&
-           likely(!arena_owns(block)) && fast_alloc(MALLOCTAP_OP_REALLOC, size);
+    return likely(size != 0) && likely(!lives_maybe(block)) &&
+           fast_alloc(MALLOCTAP_OP_REALLOC, size);
 }
 
 #endif

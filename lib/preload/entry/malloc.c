@@ -9,6 +9,7 @@
 #include "slow.h"
 
 #include <backend/backend.h>
+#include <boot/arena.h>
 
 #include <errno.h>
 #include <malloc.h>
@@ -20,7 +21,7 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 
 static cold void *failed(enum malloctap_op op, size_t size)
 {
-    count_failure(&thread_current()->slot->counters, op, size);
+    count_failure(thread_counters(), op, size);
     return NULL;
 }
 
@@ -191,7 +192,7 @@ EXPORT size_t malloc_usable_size(void *block)
 {
     if (unlikely(arena_owns(block)))
         return arena_usable_size(block);
-    if (unlikely(thread_current()->slot == NULL))
+    if (unlikely(thread_current()->limit == LIMIT_UNKNOWN))
         slow_prepare();
     return backend.malloc_usable_size(block);
 }

@@ -7,8 +7,8 @@
 #include <backend/backend.h>
 #include <backend/linkage.h>
 
-#include <dlfcn.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum operator_index {
 #define NEW(symbol, nothrow, aligned) INDEX_##symbol,
@@ -34,29 +34,46 @@ static struct {
     operator_function *counted;
 } operators[OPERATORS];
 
-static bool find(enum operator_index index, bool pin)
+/* The object with the operator to call; *counted: it does not call malloc, so it is counted here.
+ */
+static bool find_definer(enum operator_index index, struct linked_object *ret, bool *counted)
 {
-    struct linked_object allocator, definer;
-    if (!linkage_next_definer(names[index], NULL, &definer))
+    struct linked_object allocator;
+    if (!linkage_next_definer(names[index], NULL, ret))
         return false;
     bool bypasses_malloc =
-        linkage_next_definer("malloc", NULL, &allocator) && allocator.start == definer.start;
-    bool counted = bypasses_malloc && backend_identity.kind == BACKEND_OWN;
-    if (bypasses_malloc && !counted && !linkage_next_definer(names[index], &allocator, &definer))
-        return false;
-    /* What a library opened later brings along might be closed again while we hold its address. */
-    if (pin)
-        dlopen(definer.path, RTLD_NOLOAD | RTLD_NODELETE | RTLD_LAZY);
+        linkage_next_definer("malloc", NULL, &allocator) && allocator.start == ret->start;
+    *counted = bypasses_malloc && backend_identity.kind == BACKEND_OWN;
+    return !bypasses_malloc || *counted || linkage_next_definer(names[index], &allocator, ret);
+}
+
+/* What is loaded at the start stays, and so do the C++ libraries, which the loader never unloads
+ * once their unique symbols are bound. Of any other library the address must not be kept. */
+static bool stays(const struct linked_object *object)
+{
+    return object->soname != NULL && (strncmp(object->soname, "libstdc++.so", 12) == 0 ||
+                                      strncmp(object->soname, "libc++.so", 9) == 0);
+}
+
+/* The function to call now; NULL when there is none. */
+static operator_function *find(enum operator_index index, bool at_start, bool *counted)
+{
+    struct linked_object definer;
+    *counted = false;
+    if (!find_definer(index, &definer, counted))
+        return NULL;
     operator_function *function = (operator_function *)linkage_symbol(&definer, names[index]);
-    __atomic_store_n(counted ? &operators[index].counted : &operators[index].plain, function,
-                     __ATOMIC_RELEASE);
-    return true;
+    if (at_start || stays(&definer))
+        __atomic_store_n(*counted ? &operators[index].counted : &operators[index].plain, function,
+                         __ATOMIC_RELEASE);
+    return function;
 }
 
 void operators_init(void)
 {
+    bool counted;
     for (int index = 0; index < OPERATORS; index++)
-        find((enum operator_index)index, false);
+        find((enum operator_index)index, true, &counted);
 }
 
 /* Without any C++ library there is none to say that memory ran out. */
@@ -68,22 +85,42 @@ static void *new_without_library(size_t size, size_t alignment, bool nothrow)
     return block;
 }
 
-/* Not yet found, or counted: an exception passes through on its way out, before anything was
- * counted. */
+/*
+ * An allocator's operators may call the public malloc family themselves: those calls are part of
+ * this one, and not counted. For that the thread is marked, and no exception may leave while it is:
+ * so an operator that throws is called only after its sibling that does not has failed.
+ */
+static void *call_counted_new(enum operator_index index, bool nothrow, uintptr_t size,
+                              uintptr_t second, uintptr_t third)
+{
+    /* In operators.def the sibling stands two further; it takes one more parameter, a reference to
+     * std::nothrow that nobody looks at. */
+    enum operator_index sibling = nothrow ? index : (enum operator_index)(index + 2);
+    operator_function *function = __atomic_load_n(&operators[sibling].counted, __ATOMIC_ACQUIRE);
+    void *block = NULL;
+    if (function != NULL) {
+        struct thread *thread = slow_inside_begin();
+        block = function(size, second, third);
+        slow_inside_end(thread);
+    }
+    if (block == NULL && !nothrow)
+        block = operators[index].counted(size, second, third);
+    return block;
+}
+
 static noinline void *other_new(enum operator_index index, bool nothrow, bool aligned,
                                 uintptr_t size, uintptr_t second, uintptr_t third)
 {
-    operator_function *counted = __atomic_load_n(&operators[index].counted, __ATOMIC_ACQUIRE);
-    if (counted == NULL) {
+    if (__atomic_load_n(&operators[index].counted, __ATOMIC_ACQUIRE) == NULL) {
+        bool counted;
         slow_prepare();
-        if (!find(index, true))
+        operator_function *plain = find(index, false, &counted);
+        if (plain == NULL)
             return new_without_library(size, aligned ? second : 0, nothrow);
-        operator_function *plain = operators[index].plain;
-        if (plain != NULL)
+        if (!counted || operators[index].counted == NULL)
             return plain(size, second, third);
-        counted = operators[index].counted;
     }
-    void *block = counted(size, second, third);
+    void *block = call_counted_new(index, nothrow, size, second, third);
     enum malloctap_op op = aligned ? MALLOCTAP_OP_ALIGNED : MALLOCTAP_OP_MALLOC;
     if (unlikely(block == NULL) || unlikely(!fast_alloc(op, size)))
         slow_alloc(&(struct call){CALL_operator_new, op, .size = size, .result = block});
@@ -93,23 +130,26 @@ static noinline void *other_new(enum operator_index index, bool nothrow, bool al
 static noinline void other_delete(enum operator_index index, uintptr_t block, uintptr_t second,
                                   uintptr_t third)
 {
-    operator_function *counted = __atomic_load_n(&operators[index].counted, __ATOMIC_ACQUIRE);
-    if (counted == NULL) {
+    operator_function *function = __atomic_load_n(&operators[index].counted, __ATOMIC_ACQUIRE);
+    if (function == NULL) {
+        bool counted;
         slow_prepare();
-        operator_function *plain = find(index, true) ? operators[index].plain : NULL;
-        counted = operators[index].counted;
-        if (plain != NULL)
-            plain(block, second, third);
-        else if (counted == NULL)
+        function = find(index, false, &counted);
+        if (function == NULL)
             free((void *)block);
-        if (counted == NULL)
+        else if (!counted)
+            function(block, second, third);
+        if (function == NULL || !counted)
             return;
     }
-    if (likely(fast_free((void *)block)))
-        counted(block, second, third);
-    else
+    if (unlikely(!fast_free((void *)block))) {
         slow_free(&(struct call){CALL_operator_delete, MALLOCTAP_OP_FREE, .block = (void *)block,
-                                 .target = counted, .arguments = {block, second, third}});
+                                 .target = function, .arguments = {block, second, third}});
+        return;
+    }
+    struct thread *thread = slow_inside_begin();
+    function(block, second, third);
+    slow_inside_end(thread);
 }
 
 #define NEW(symbol, nothrow, aligned)                                                              \

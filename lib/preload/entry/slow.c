@@ -30,13 +30,20 @@ static void count_returned(struct malloctap_counters *counters, const struct cal
         counter_add(&counters->reallocs_to_zero, 1);
 }
 
+static void count_given_back(struct malloctap_counters *counters, const struct call *call)
+{
+    count_free(counters);
+    if (call->block == NULL)
+        counter_add(&counters->frees_null, 1);
+}
+
 /* Without a state of its own a thread counts where others do too. */
 static void count_unslotted(const struct call *call)
 {
     struct malloctap_counters *shared = lifecycle_unslotted();
     struct malloctap_counters own = {0};
     if (call->op == MALLOCTAP_OP_FREE)
-        count_free(&own, call->block);
+        count_given_back(&own, call);
     else
         count_returned(&own, call);
     const uint64_t *from = (const uint64_t *)&own;
@@ -46,38 +53,50 @@ static void count_unslotted(const struct call *call)
             counter_add_shared(&to[i], from[i]);
 }
 
-/* Draw attention away while the recorder works: calls of a signal handler that comes now are
- * counted on the fast path, and not sampled. */
+/* While the recorder works, calls of a signal handler that comes are counted on the fast path, and
+ * not sampled. */
 static uint64_t busy_begin(struct thread *thread)
 {
-    uint64_t left = thread->units_left;
+    uint64_t limit = thread->limit;
     thread->busy = THREAD_BUSY;
-    thread->units_left = UINT64_MAX;
-    return left;
+    thread_change_limit(thread, limit, LIMIT_NEVER);
+    return limit;
 }
 
-static void busy_end(struct thread *thread, bool sampled, uint64_t left)
+static void busy_end(struct thread *thread, bool sampled, uint64_t limit)
 {
-    if (sampled)
-        sample_rearm(thread);
-    else
-        thread->units_left = left;
+    if (sampled) {
+        limit = sample_distance(thread);
+        thread->spent = 0;
+    }
     thread->busy = THREAD_IDLE;
+    thread_change_limit(thread, LIMIT_NEVER, limit);
 }
 
 /* The recorder is at work below us on this thread: forward, count, but do not touch the ring. */
 static void nested(struct thread *thread, struct call *call)
 {
     struct life life;
-    if (call->block != NULL && lives_maybe(call->block) && lives_take(call->block, &life))
-        counter_add(&thread->slot->counters.samples_lost, 1);
+    if (call->block != NULL && lives_take(call->block, &life))
+        counter_add(&thread_counters()->lives_lost, 1);
+    enum thread_busy busy = thread->busy;
     call_forward(call);
-    if (thread->busy == THREAD_OWN_CALLS)
-        counter_add(&thread->slot->counters.uncounted, 1);
+    if (busy == THREAD_INSIDE)
+        return;
+    if (busy == THREAD_OWN_CALLS)
+        counter_add(&thread_counters()->uncounted, 1);
     else if (call->op == MALLOCTAP_OP_FREE)
-        count_free(&thread->slot->counters, call->block);
+        count_given_back(thread_counters(), call);
     else
-        count_returned(&thread->slot->counters, call);
+        count_returned(thread_counters(), call);
+}
+
+/* A thread without a state cannot record that a sampled block ends: it is lost, and told. */
+static void end_unseen(const struct call *call)
+{
+    struct life life;
+    if (call->block != NULL && lives_take(call->block, &life))
+        counter_add_shared(&lifecycle_unslotted()->lives_lost, 1);
 }
 
 /* This thread's state, with the caller's errno kept. */
@@ -93,7 +112,10 @@ void slow_alloc(struct call *call)
 {
     struct thread *thread = enter();
     if (thread == NULL) {
+        end_unseen(call);
         call_forward(call);
+        if (arena_owns(call->result))
+            lives_mark(call->result, arena_usable_size(call->result));
         count_unslotted(call);
         return;
     }
@@ -102,7 +124,7 @@ void slow_alloc(struct call *call)
         return;
     }
     bool sampled = !thread_spend(thread, call->size);
-    uint64_t left = busy_begin(thread);
+    uint64_t limit = busy_begin(thread);
 
     struct life life;
     uint64_t ticks = 0;
@@ -111,15 +133,15 @@ void slow_alloc(struct call *call)
         ticks = recording_ticks();
     call_forward(call);
     int error = errno;
-    count_returned(&thread->slot->counters, call);
+    count_returned(thread_counters(), call);
     if (ends_sampled && !failed(call))
         sample_freed(thread, call, &life, ticks);
     else if (ends_sampled && !lives_add(call->block, &life))
-        counter_add(&thread->slot->counters.lives_lost, 1);
+        counter_add(&thread_counters()->lives_lost, 1);
     if (sampled)
         sample_allocation(thread, call);
 
-    busy_end(thread, sampled, left);
+    busy_end(thread, sampled, limit);
     errno = error;
 }
 
@@ -128,6 +150,7 @@ void slow_free(struct call *call)
     int error = errno;
     struct thread *thread = enter();
     if (thread == NULL) {
+        end_unseen(call);
         count_unslotted(call);
         call_forward(call);
         return;
@@ -137,21 +160,42 @@ void slow_free(struct call *call)
         return;
     }
     bool sampled = !thread_spend(thread, 0);
-    uint64_t left = busy_begin(thread);
+    uint64_t limit = busy_begin(thread);
 
-    count_free(&thread->slot->counters, call->block);
+    count_given_back(thread_counters(), call);
     struct life life;
     if (call->block != NULL && lives_take(call->block, &life))
         sample_freed(thread, call, &life, recording_ticks());
     if (sampled)
         sample_free(thread, call);
 
-    busy_end(thread, sampled, left);
+    busy_end(thread, sampled, limit);
     errno = error;
+    struct thread *inside = call->function == CALL_operator_delete ? slow_inside_begin() : NULL;
     call_forward(call);
+    slow_inside_end(inside);
 }
 
 void slow_prepare(void)
 {
     enter();
+}
+
+struct thread *slow_inside_begin(void)
+{
+    struct thread *thread = thread_current();
+    if (thread->limit == LIMIT_UNKNOWN || thread->busy != THREAD_IDLE)
+        return NULL;
+    thread->outside_limit = thread->limit;
+    thread->busy = THREAD_INSIDE;
+    thread->limit = LIMIT_SLOW;
+    return thread;
+}
+
+void slow_inside_end(struct thread *thread)
+{
+    if (thread == NULL)
+        return;
+    thread->busy = THREAD_IDLE;
+    thread_change_limit(thread, LIMIT_SLOW, thread->outside_limit);
 }

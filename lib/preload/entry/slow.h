@@ -15,4 +15,9 @@ void slow_free(struct call *call);
 /* See to it that the backend is chosen. */
 void slow_prepare(void);
 
+/* Between these two, calls of this thread are forwarded and not counted. NULL: the thread has no
+ * state. */
+struct thread *slow_inside_begin(void);
+void slow_inside_end(struct thread *thread);
+
 #endif

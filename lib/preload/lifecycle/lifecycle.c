@@ -4,6 +4,8 @@
 #include "sandbox.h"
 
 #include <backend/backend.h>
+#include <backend/linkage.h>
+#include <boot/arena.h>
 #include <entry/operators.h>
 #include <config/config.h>
 #include <mtmalloc_api.h>
@@ -22,6 +24,8 @@
 #include <sys/prctl.h>
 
 enum { NEW, STARTING, READY };
+
+#define REFUSED_TICKS 1000000000ull
 
 /* Of this process; a child begins with zeros. */
 static struct {
@@ -93,10 +97,41 @@ static const char *find_options(void)
     return NULL;
 }
 
+/* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */
+static void find_clock(void)
+{
+    struct linked_object libc;
+    if (linkage_next_definer("__libc_start_main", NULL, &libc))
+        recording_use_clock((recording_clock *)linkage_symbol(&libc, "clock_gettime"));
+}
+
+static bool visit_first_malloc(const struct linked_object *object, void *ret)
+{
+    if (linkage_symbol(object, "malloc") == NULL)
+        return false;
+    *(struct linked_object *)ret = *object;
+    return true;
+}
+
+/* Who defines malloc before the tap in link order gets the calls. */
+static void look_ahead(void)
+{
+    struct linked_object first;
+    uintptr_t self = (uintptr_t)&look_ahead;
+    if (linkage_find(visit_first_malloc, &first) && (self < first.start || self >= first.end))
+        config_say(first.path[0] ? first.path : "the program itself",
+                   " defines malloc and stands before the tap: its callers are not seen", NULL);
+}
+
 static void start_image(void)
 {
     config_read(find_options(), mtmalloc_option);
+    find_clock();
     backend_resolve(config.backend);
+    /* Registered first, so that it prepares last: handlers of others may still allocate. */
+    if (backend_identity.kind == BACKEND_MTMALLOC)
+        pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
+    look_ahead();
     image.kernel_wipes = wipe_all_on_fork();
     image.system_calls = !sandbox_possible();
     image.started = true;
@@ -119,18 +154,26 @@ static void move_early_counters(void)
         counter_add_shared(&to[i], __atomic_exchange_n(&from[i], 0, __ATOMIC_RELAXED));
 }
 
+/* A fork child says nothing: its standard error may by now be anything. */
+static void start_child(void)
+{
+    image.forked = true;
+    config.quiet = true;
+    tid_recheck();
+}
+
 static void start_process(void)
 {
-    image.forked = image.started;
-    if (image.forked)
-        tid_recheck();
+    if (image.started)
+        start_child();
     else
         start_image();
-    recording_open(image.forked, backend_identity.object);
+    /* Null and what came from the arena have no business on the fast path. */
+    lives_mark(NULL, 16);
+    lives_mark(arena_memory, arena_in_use());
+    recording_open(image.forked, !image.system_calls, backend_identity.object);
     if (backend_identity.kind == BACKEND_MTMALLOC)
         attach_lock_statistics();
-    if (!image.system_calls && config.mode == MALLOCTAP_MODE_SAMPLE)
-        area_freeze();
     move_early_counters();
 }
 
@@ -169,31 +212,53 @@ static void thread_ends(void *state)
 {
     struct thread *thread = thread_current();
     /* In a fork child the thread may have no state of its own, or another one. */
-    if (thread != state || thread->slot == NULL)
+    if (thread != state || thread->limit == LIMIT_UNKNOWN)
         return;
     int error = errno;
-    read_name(thread->slot);
+    /* While it records its end it is not to be sampled by a signal handler. */
+    uint64_t limit = thread->limit;
+    thread_change_limit(thread, limit, LIMIT_NEVER);
+    read_name(thread_storage.slot);
     thread_leave(thread);
+    if (backend_identity.kind == BACKEND_MTMALLOC)
+        mtmalloc_stats_publish();
+    thread_change_limit(thread, LIMIT_NEVER, limit);
     errno = error;
+}
+
+/* No slot was to be had: ask again in a while, not at every call. */
+static bool refused_lately(void)
+{
+    return thread_storage.refused_ticks != 0 &&
+           recording_ticks() < thread_storage.refused_ticks + REFUSED_TICKS;
+}
+
+static void refuse(void)
+{
+    if (thread_storage.refused_ticks == 0)
+        recording_lost(threads_no_space, 1);
+    thread_storage.refused_ticks = recording_ticks();
 }
 
 struct thread *lifecycle_thread(void)
 {
     struct thread *thread = thread_current();
-    if (likely(thread->slot != NULL))
+    if (likely(thread->limit != LIMIT_UNKNOWN))
         return thread;
-    if (!lifecycle_start())
+    if (!lifecycle_start() || refused_lately())
         return NULL;
-    thread = thread_claim();
+    struct malloctap_thread_slot *slot;
+    thread = thread_claim(image.system_calls, &slot);
     if (thread == NULL) {
-        recording_lost(threads_no_space, 1);
+        refuse();
         return NULL;
     }
-    sample_thread_init(thread);
+    sample_thread_init(thread, slot);
+    read_name(slot);
+    thread_publish(thread, slot, sample_distance(thread));
     /* The C library keeps the first 32 keys in the thread itself; beyond, it would allocate. */
     if (image.notices_exits && image.exit_key < 32)
         pthread_setspecific(image.exit_key, thread);
-    read_name(thread->slot);
     return thread;
 }
 
@@ -206,7 +271,7 @@ static struct thread *own_work_begin(void)
     struct thread *thread = lifecycle_thread();
     if (thread != NULL) {
         thread->busy = THREAD_OWN_CALLS;
-        thread->units_left = 0;
+        thread->limit = LIMIT_SLOW;
     }
     return thread;
 }
@@ -215,9 +280,9 @@ static void own_work_end(struct thread *thread)
 {
     if (thread == NULL)
         return;
+    thread_counters()->uncounted = 0;
     thread->busy = THREAD_IDLE;
-    thread->slot->counters.uncounted = 0;
-    sample_rearm(thread);
+    thread->limit = sample_distance(thread);
 }
 
 __attribute__((constructor(101))) static void lifecycle_constructor(void)
@@ -230,7 +295,6 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
     if (backend_identity.kind == BACKEND_MTMALLOC) {
         mtmalloc_stats_attach(&process.lock_rows);
-        pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
     }
     if (!image.kernel_wipes)
         pthread_atfork(NULL, NULL, wipe_all);
@@ -240,7 +304,10 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
 __attribute__((destructor)) static void lifecycle_destructor(void)
 {
     int error = errno;
-    if (__atomic_load_n(&process.state, __ATOMIC_ACQUIRE) == READY)
+    if (__atomic_load_n(&process.state, __ATOMIC_ACQUIRE) == READY) {
+        if (backend_identity.kind == BACKEND_MTMALLOC)
+            mtmalloc_stats_publish();
         recording_finish(image.system_calls);
+    }
     errno = error;
 }

@@ -12,7 +12,8 @@
 
 #include <stdbool.h>
 
-/* True when the main program calls prctl(), syscall() or seccomp(), or libseccomp is loaded. */
+/* True when the program or a library that is not the system's calls prctl() or syscall(), or
+ * libseccomp is loaded. */
 bool sandbox_possible(void);
 
 #endif

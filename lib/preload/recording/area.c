@@ -4,6 +4,7 @@
 #include "recording.h"
 
 #include <compiler.h>
+#include <config/config.h>
 #include <sys.h>
 #include <thread/tid.h>
 #include <wiped.h>
@@ -42,7 +43,6 @@ struct area {
 static struct {
     uint32_t growing; /* tid of the thread that is extending the file; 0: none */
     uint32_t waiting; /* threads that wait for it */
-    bool frozen;      /* it grows no more */
     struct area areas[AREA_KINDS];
 } WIPED state;
 
@@ -51,14 +51,6 @@ static const uint32_t first_size[AREA_KINDS] = {
     [MALLOCTAP_EXTENT_THREADS] = 64u << 10,  [MALLOCTAP_EXTENT_DEPOT] = 256u << 10,
     [MALLOCTAP_EXTENT_MODULES] = 64u << 10,  [MALLOCTAP_EXTENT_CHUNKS] = 256u << 10,
     [MALLOCTAP_EXTENT_LATENCY] = 256u << 10, [MALLOCTAP_EXTENT_LOCKS] = 64u << 10,
-};
-
-/* What a frozen recording has beyond: 1024 threads, 130 000 records, some 20 000 stacks. */
-static const uint32_t frozen_size[AREA_KINDS] = {
-    [MALLOCTAP_EXTENT_THREADS] = 4u << 20,
-    [MALLOCTAP_EXTENT_DEPOT] = 4u << 20,
-    [MALLOCTAP_EXTENT_MODULES] = 512u << 10,
-    [MALLOCTAP_EXTENT_CHUNKS] = 8u << 20,
 };
 
 struct area *area_of(enum malloctap_extent_kind kind)
@@ -149,25 +141,16 @@ static void growing_end(void)
 /* See to it that the area has more than the `seen` pieces. */
 static bool grow(struct area *area, uint32_t seen, uint64_t least)
 {
-    if (state.frozen)
-        return false;
     uint64_t retry_at = __atomic_load_n(&area->retry_at, __ATOMIC_RELAXED);
     if (retry_at != 0 && recording_ticks() < retry_at)
         return false;
-    if (!growing_begin())
+    if (!growing_begin()) {
+        area->retry_at = recording_ticks() + RETRY_TICKS;
         return false;
+    }
     bool grown = area->count != seen || extend(area, least);
     growing_end();
     return grown;
-}
-
-void area_freeze(void)
-{
-    for (int kind = MALLOCTAP_EXTENT_THREADS; kind <= MALLOCTAP_EXTENT_CHUNKS; kind++) {
-        struct area *area = area_of((enum malloctap_extent_kind)kind);
-        grow(area, area->count, frozen_size[kind]);
-    }
-    state.frozen = true;
 }
 
 static uint32_t piece_count(const struct area *area)
@@ -175,18 +158,23 @@ static uint32_t piece_count(const struct area *area)
     return __atomic_load_n(&area->count, __ATOMIC_ACQUIRE);
 }
 
-static const struct piece *piece_of(const struct area *area, uint32_t count, uint64_t offset)
+/* The piece with this offset, as a copy: a fork in a signal handler may wipe the area at any
+ * moment. False when there is none. */
+static bool piece_of(const struct area *area, uint32_t count, uint64_t offset, struct piece *ret)
 {
-    for (uint32_t i = count; i-- > 0;)
-        if (offset >= area->pieces[i].start)
-            return offset - area->pieces[i].start < area->pieces[i].size ? &area->pieces[i] : NULL;
-    return NULL;
+    for (uint32_t i = count; i-- > 0;) {
+        *ret = area->pieces[i];
+        if (offset >= ret->start)
+            return ret->memory != NULL && offset - ret->start < ret->size;
+    }
+    return false;
 }
 
 void *area_at(const struct area *area, uint64_t offset)
 {
-    const struct piece *piece = piece_of(area, piece_count(area), offset);
-    return piece ? piece->memory + (offset - piece->start) : NULL;
+    struct piece piece;
+    return piece_of(area, piece_count(area), offset, &piece) ? piece.memory + (offset - piece.start)
+                                                             : NULL;
 }
 
 uint64_t area_used(const struct area *area)
@@ -203,14 +191,14 @@ void *area_reserve(struct area *area, uint64_t size, uint64_t *offset)
 {
     uint64_t next = __atomic_load_n(&area->next, __ATOMIC_RELAXED);
     for (;;) {
+        struct piece piece;
         uint32_t count = piece_count(area);
-        const struct piece *piece = piece_of(area, count, next);
-        if (piece == NULL) {
+        if (!piece_of(area, count, next, &piece)) {
             if (!grow(area, count, size))
                 return NULL;
             continue;
         }
-        uint64_t piece_end = piece->start + piece->size;
+        uint64_t piece_end = piece.start + piece.size;
         bool fits = piece_end - next >= size;
         uint64_t taken = fits ? next + size : piece_end;
         if (!__atomic_compare_exchange_n(&area->next, &next, taken, false, __ATOMIC_RELAXED,
@@ -220,11 +208,11 @@ void *area_reserve(struct area *area, uint64_t size, uint64_t *offset)
             next = taken;
             continue;
         }
-        bool runs_out = area_end(area, count) - taken < piece->size / 4;
+        bool runs_out = area_end(area, count) - taken < piece.size / 4;
         if (runs_out && __atomic_load_n(&state.growing, __ATOMIC_RELAXED) == 0)
             grow(area, count, first_size[area->kind]);
         *offset = next;
-        return piece->memory + (next - piece->start);
+        return piece.memory + (next - piece.start);
     }
 }
 
@@ -269,4 +257,14 @@ struct malloctap_module *area_module_alloc(uint32_t *id)
 uint64_t area_ticks(void)
 {
     return recording_ticks();
+}
+
+const char *area_executable(void)
+{
+    return recording_header()->executable;
+}
+
+const char *area_start_directory(void)
+{
+    return recording_start_directory();
 }

@@ -44,9 +44,10 @@ struct malloctap_module *area_module_alloc(uint32_t *id);
 /* Now, in the recording's clock. */
 uint64_t area_ticks(void);
 
-/* Take space for all that is to come, then grow no more: for a process that may forbid itself to
- * open files. Records then go round in what there is. */
-void area_freeze(void);
+/* What the recording says of the main program's path, and where the process was at its start, with
+ * a slash at the end: asking the kernel now might not be allowed. */
+const char *area_executable(void);
+const char *area_start_directory(void);
 
 bool area_wipe_on_fork(void);
 void area_wipe(void);

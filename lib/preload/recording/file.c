@@ -8,6 +8,9 @@
 #include <text.h>
 
 #include <signal.h>
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 #include <sys/auxv.h>
 #include <sys/resource.h>
 
@@ -27,14 +30,13 @@ static void program_name(char *to, size_t size)
     text_add(&text, path && path[0] ? text_basename(path) : "program");
 }
 
-static void add_directory(struct text *text)
+static void read_directory(char *to, size_t size)
 {
-    char directory[4096];
-    if (syscall(SYS_getcwd, directory, sizeof directory) > 0) {
-        text_add(text, directory);
-        if (strcmp(directory, "/") != 0)
-            text_add(text, "/");
-    }
+    long length = syscall(SYS_getcwd, to, size - 1);
+    struct text text = {.to = to, .size = size, .length = length > 0 ? (size_t)length - 1 : 0};
+    if (length > 0 && to[text.length - 1] != '/')
+        text_add(&text, "/");
+    to[text.length] = '\0';
 }
 
 /*
@@ -42,12 +44,12 @@ static void add_directory(struct text *text)
  * finds the name taken (it was executed by a process that has it), puts its pid in; further
  * attempts a number.
  */
-static bool compose_name(char *to, size_t size, unsigned attempt)
+static bool compose_name(struct file *file, unsigned attempt)
 {
-    struct text text = text_begin(to, size);
+    struct text text = text_begin(file->path, sizeof file->path);
     uint64_t pid = (uint64_t)syscall(SYS_getpid);
     if (config.out[0] != '/')
-        add_directory(&text);
+        text_add(&text, file->directory);
     if (config.out[0] == '\0') {
         char program[256];
         program_name(program, sizeof program);
@@ -79,8 +81,16 @@ static bool compose_name(char *to, size_t size, unsigned attempt)
  * was executed by it (or in it), a name of its own is what the user expects. */
 static pid_t writer_of(const char *path)
 {
-    struct malloctap_header header;
-    const size_t needed = offsetof(struct malloctap_header, lost);
+    struct {
+        uint64_t magic;
+        uint64_t skipped[3];
+        uint32_t state;
+        uint32_t mode;
+        uint32_t pid;
+    } header; /* how malloctap_header begins */
+    static_assert(offsetof(struct malloctap_header, state) == 32, "state");
+    static_assert(offsetof(struct malloctap_header, pid) == 40, "pid");
+    const size_t needed = sizeof header;
     int fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0)
         return 0;
@@ -92,53 +102,22 @@ static pid_t writer_of(const char *path)
     return (pid_t)header.pid;
 }
 
-static bool identify(int fd, struct file *ret)
+static bool identify(int fd, uint64_t *device, uint64_t *inode)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0)
+    if (syscall(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH) != 0)
         return false;
-    ret->device = status.st_dev;
-    ret->inode = status.st_ino;
+    *device = status.st_dev;
+    *inode = status.st_ino;
     return true;
-}
-
-bool file_create(struct file *ret, bool child)
-{
-    bool explain = false;
-    for (unsigned attempt = child ? 1 : 0; attempt < 1000; attempt++) {
-        if (!compose_name(ret->path, sizeof ret->path, attempt)) {
-            errno = ENAMETOOLONG;
-            return false;
-        }
-        int fd = sys_open(ret->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-        if (fd < 0 && errno != EEXIST)
-            return false;
-        if (fd >= 0) {
-            bool identified = identify(fd, ret);
-            sys_close(fd);
-            if (explain)
-                config_say(config.out, " exists; recording to ", ret->path, NULL);
-            return identified;
-        }
-        if (attempt > 0 || config.out[0] == '\0')
-            continue;
-        pid_t writer = writer_of(ret->path);
-        explain = writer == 0;
-        if (!config.children && writer != 0 && writer != syscall(SYS_getpid)) {
-            errno = 0;
-            return false;
-        }
-    }
-    errno = EEXIST;
-    return false;
 }
 
 /* Growing past RLIMIT_FSIZE would raise SIGXFSZ in the program. */
 static bool within_size_limit(uint64_t end)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-           end <= limit.rlim_cur;
+    return syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 ||
+           limit.rlim_cur == RLIM_INFINITY || end <= limit.rlim_cur;
 }
 
 /* For filesystems without fallocate: write zeros, which allocates as well. */
@@ -169,19 +148,112 @@ static bool allocate(int fd, uint64_t offset, uint64_t size)
     return write_zeros(fd, offset, size);
 }
 
+/* Whether the kernel can fill holes of a mapping and say when it cannot (since 5.14). */
+static bool fills_holes;
+
+/* EFAULT where touching the memory would have raised SIGBUS. */
+bool file_fill(void *memory, uint64_t size)
+{
+    return !fills_holes || SYS_RETRY(syscall(SYS_madvise, memory, size, MADV_POPULATE_WRITE)) == 0;
+}
+
+static void *allocate_and_map(int fd, uint64_t offset, uint64_t size)
+{
+    return allocate(fd, offset, size) ? sys_map(size, MAP_SHARED, fd, offset) : NULL;
+}
+
+/* Allocate the first `filled` bytes, and the others too unless they can be filled later. */
+static void *map_with_holes(int fd, uint64_t filled, uint64_t *wanted)
+{
+    if (!allocate(fd, 0, filled))
+        return NULL;
+    if (!within_size_limit(*wanted))
+        *wanted = filled;
+    uint64_t size = *wanted;
+    if (size > filled && syscall(SYS_ftruncate, fd, size) != 0)
+        return NULL;
+    void *memory = sys_map(size, MAP_SHARED, fd, 0);
+    if (memory == NULL)
+        return NULL;
+    fills_holes = syscall(SYS_madvise, memory, 4096, MADV_POPULATE_WRITE) == 0;
+    if (!fills_holes && !allocate(fd, filled, size - filled)) {
+        sys_unmap(memory, size);
+        return NULL;
+    }
+    return memory;
+}
+
+/* A name beside /dev/null, say, is not what was meant. */
+static bool is_device(const char *path)
+{
+    struct stat status;
+    return syscall(SYS_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode);
+}
+
+/* A file that is new by name, or -1; what was said of file_create(). */
+static int create_named(struct file *file, bool child)
+{
+    bool explain = false;
+    for (unsigned attempt = child ? 1 : 0; attempt < 1000; attempt++) {
+        if (!compose_name(file, attempt)) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        int fd = sys_open(file->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+        if (fd >= 0 && explain)
+            config_say(config.out, " exists; recording to ", file->path, NULL);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+        if (attempt > 0 || config.out[0] == '\0')
+            continue;
+        if (is_device(file->path)) {
+            errno = EEXIST;
+            return -1;
+        }
+        pid_t writer = writer_of(file->path);
+        explain = writer == 0;
+        if (!config.children && writer != 0 && writer != syscall(SYS_getpid)) {
+            errno = 0;
+            return -1;
+        }
+    }
+    errno = EEXIST;
+    return -1;
+}
+
+void *file_create(struct file *ret, bool child, uint64_t filled, uint64_t *size)
+{
+    /* A relative name is meant from where the first process was. */
+    if (ret->directory[0] == '\0')
+        read_directory(ret->directory, sizeof ret->directory);
+    int fd = create_named(ret, child);
+    if (fd < 0)
+        return NULL;
+    void *memory = NULL;
+    if (identify(fd, &ret->device, &ret->inode))
+        memory = map_with_holes(fd, filled, size);
+    int error = errno;
+    sys_close(fd);
+    if (memory == NULL)
+        syscall(SYS_unlinkat, AT_FDCWD, ret->path, 0);
+    errno = error;
+    return memory;
+}
+
 void *file_extend(const struct file *file, uint64_t offset, uint64_t size)
 {
+    uint64_t device, inode;
     int fd = sys_open(file->path, O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0)
         return NULL;
-    void *memory = MAP_FAILED;
-    struct stat status;
-    if (fstat(fd, &status) != 0 || status.st_dev != file->device || status.st_ino != file->inode)
+    void *memory = NULL;
+    if (!identify(fd, &device, &inode) || device != file->device || inode != file->inode)
         errno = ESTALE;
-    else if (allocate(fd, offset, size))
-        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+    else
+        memory = allocate_and_map(fd, offset, size);
     int error = errno;
     sys_close(fd);
     errno = error;
-    return memory == MAP_FAILED ? NULL : memory;
+    return memory;
 }

@@ -10,15 +10,23 @@
 #include <stdint.h>
 
 struct file {
-    char path[4096]; /* absolute */
+    char path[4096];      /* absolute */
+    char directory[4096]; /* where the process was then, with a slash at the end */
     uint64_t device;
     uint64_t inode;
 };
 
-/* Create a new file under the name that the options ask for. False, with errno, when it cannot be;
- * `ret->path` then is the name that was tried. errno 0: none is wanted, as this is a child's
- * program and children are not to be recorded. */
-bool file_create(struct file *ret, bool child);
+/*
+ * Create a new file under the name that the options ask for and map *size bytes of it shared, or
+ * fewer (*size says) where a limit on files' sizes demands it. The first `filled` are allocated on
+ * disk; for the others file_fill() must be called before they are touched. NULL, with errno, when
+ * it cannot be; `ret->path` then is the name that was tried. errno 0: none is wanted, as this is a
+ * child's program and children are not to be recorded.
+ */
+void *file_create(struct file *ret, bool child, uint64_t filled, uint64_t *size);
+
+/* Allocate mapped bytes on disk. False when there is no space. */
+bool file_fill(void *memory, uint64_t size);
 
 /* Allocate bytes [offset, offset + size) on disk and map them shared. NULL, with errno, on failure.
  */

@@ -13,10 +13,18 @@
 #include <string.h>
 #include <time.h>
 
+/* Bytes mapped at the start, header included. What a small program takes fits in the first; what
+ * one that may shut itself in has for good is 1024 threads, some 10 000 stacks, 100 000 records. */
+#define FIRST_SIZE (768u << 10)
+#define FROZEN_SIZE (16u << 20)
+
 static struct recording {
     struct malloctap_header *header;
-    uint64_t end; /* of the file: where the next extent begins */
+    uint64_t end; /* of the extents: where the next one begins in the file */
+    char *room;   /* mapped and not used yet: what begins at `end` */
+    uint64_t room_bytes;
     bool in_file;
+    bool frozen; /* `room` is all there will be */
 } WIPED recording;
 
 /* What may be mapped from a parent's recording. Not wiped: a child finds here what to let go of. */
@@ -27,6 +35,19 @@ static struct {
 static unsigned mapping_count;
 
 static struct file file;
+
+static recording_clock *clock_now = clock_gettime;
+
+void recording_use_clock(recording_clock *clock)
+{
+    if (clock != NULL)
+        clock_now = clock;
+}
+
+const char *recording_start_directory(void)
+{
+    return file.directory;
+}
 
 /* Stands in until there is a recording, and when there can be none at all. */
 static struct malloctap_header no_header;
@@ -45,7 +66,7 @@ bool recording_in_file(void)
 uint64_t recording_ticks(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_now(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -67,23 +88,66 @@ void recording_wipe(void)
 static void let_go_of_parent(void)
 {
     for (unsigned i = 0; i < mapping_count; i++)
-        mmap(mappings[i].memory, mappings[i].size, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+        sys_map_over(mappings[i].memory, mappings[i].size);
     mapping_count = 0;
 }
 
-static void *map_more(uint64_t size)
+static void remember_mapping(void *memory, uint64_t size)
 {
-    void *memory =
-        recording.in_file ? file_extend(&file, recording.end, size) : sys_map_anonymous(size);
+    if (mapping_count == ARRAY_LENGTH(mappings))
+        return;
+    mappings[mapping_count].memory = memory;
+    mappings[mapping_count].size = size;
+    mapping_count++;
+}
+
+/* Beyond the room: another part of the file. What was left of the room stays a hole in it. */
+static void *map_beyond_room(uint64_t size)
+{
+    if (recording.frozen)
+        return NULL;
+    uint64_t offset = recording.end + recording.room_bytes;
+    void *memory = recording.in_file ? file_extend(&file, offset, size) : sys_map_anonymous(size);
     if (memory == NULL)
         return NULL;
+    remember_mapping(memory, size);
+    recording.end = offset + size;
+    recording.room_bytes = 0;
+    return memory;
+}
+
+/* The next `size` bytes of the recording, allocated. */
+static void *map_more(uint64_t size)
+{
+    if (recording.room_bytes < size)
+        return map_beyond_room(size);
+    char *memory = recording.room;
+    if (recording.in_file && !file_fill(memory, size))
+        return NULL;
+    recording.room += size;
+    recording.room_bytes -= size;
     recording.end += size;
-    if (mapping_count < ARRAY_LENGTH(mappings)) {
-        mappings[mapping_count].memory = memory;
-        mappings[mapping_count].size = size;
-        mapping_count++;
+    return memory;
+}
+
+/* The header and the room, in a file if one can be had. */
+static struct malloctap_header *map_first(bool child, uint64_t size, int *error)
+{
+    void *memory = NULL;
+    *error = 0;
+    if (!child || config.children) {
+        memory = file_create(&file, child, MALLOCTAP_HEADER_SIZE, &size);
+        *error = errno;
+        recording.in_file = memory != NULL;
     }
+    if (memory == NULL)
+        memory = sys_map_anonymous(size);
+    if (memory == NULL)
+        return NULL;
+    remember_mapping(memory, size);
+    recording.end = MALLOCTAP_HEADER_SIZE;
+    recording.room = (char *)memory + MALLOCTAP_HEADER_SIZE;
+    recording.room_bytes = size - MALLOCTAP_HEADER_SIZE;
     return memory;
 }
 
@@ -120,7 +184,7 @@ static void copy_text(char *to, size_t size, const char *from)
 static void fill_clock(struct malloctap_header *header)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_now(CLOCK_REALTIME, &now);
     header->start_realtime_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     header->start_ticks = recording_ticks();
     header->clock_mult = 1;
@@ -172,20 +236,12 @@ static const char *error_text(int error)
 #endif
 }
 
-void recording_open(bool child, const char *backend_object)
+void recording_open(bool child, bool frozen, const char *backend_object)
 {
+    int error;
     let_go_of_parent();
-    errno = 0;
-    recording.in_file = (!child || config.children) && file_create(&file, child);
-    int error = errno;
-    struct malloctap_header *header = map_more(MALLOCTAP_HEADER_SIZE);
-    if (recording.in_file && header == NULL) {
-        error = errno;
-        syscall(SYS_unlinkat, AT_FDCWD, file.path, 0);
-        recording.in_file = false;
-        recording.end = 0;
-        header = map_more(MALLOCTAP_HEADER_SIZE);
-    }
+    struct malloctap_header *header = map_first(child, frozen ? FROZEN_SIZE : FIRST_SIZE, &error);
+    recording.frozen = frozen;
     if (!recording.in_file && error != 0)
         config_say("cannot record to ", file.path, ": ", error_text(error),
                    "; the program runs on, unrecorded", NULL);
@@ -199,7 +255,6 @@ void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size)
 {
     struct malloctap_header *header = recording_header();
     uint32_t index = header->extent_count;
-    uint64_t offset = recording.end;
     void *memory = NULL;
     if (index < MALLOCTAP_EXTENTS_MAX)
         memory = map_more(size);
@@ -208,7 +263,7 @@ void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size)
         return NULL;
     }
     struct malloctap_extent *extent = &header->extents[index];
-    extent->offset = offset;
+    extent->offset = recording.end - size;
     extent->size = size;
     /* A reader that sees the kind sees where the extent is. */
     __atomic_store_n(&extent->kind, kind, __ATOMIC_RELEASE);

@@ -15,15 +15,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #define RECORDING_CHUNK_SIZE (16u * 1024)
 
 /*
  * Create the recording of this process and fill in its header. `child`: the process was forked from
- * one that had a recording, which is unmapped here for good. `backend_object`: what serves the
- * calls. Called once a process, by its first call.
+ * one that had a recording, which is unmapped here for good. `frozen`: the process may forbid
+ * itself to open files, so more room is mapped at once, and no more later. `backend_object`: what
+ * serves the calls. Called once a process, by its first call.
  */
-void recording_open(bool child, const char *backend_object);
+void recording_open(bool child, bool frozen, const char *backend_object);
+
+/* Where the process was when it started, with a slash at the end; "" when unknown. */
+const char *recording_start_directory(void);
 
 /* The header; of memory nobody reads until recording_open() is through. Never NULL. */
 struct malloctap_header *recording_header(void);
@@ -37,6 +42,10 @@ void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size);
 
 /* Now: CLOCK_MONOTONIC in nanoseconds. */
 uint64_t recording_ticks(void);
+
+/* The clock_gettime to ask; to be set before anything else is called. */
+typedef int recording_clock(clockid_t clock, struct timespec *ret);
+void recording_use_clock(recording_clock *clock);
 
 /* The process is at its end. `may_call_system`: whether reading its peak memory from /proc is safe.
  */

@@ -52,7 +52,7 @@ static struct malloctap_chunk *take_over(void)
     return NULL;
 }
 
-static struct malloctap_chunk *claim(struct thread *thread)
+static struct malloctap_chunk *claim(uint64_t first_ticks)
 {
     uint64_t offset;
     struct malloctap_chunk *chunk = area_reserve(chunks(), RECORDING_CHUNK_SIZE, &offset);
@@ -66,9 +66,9 @@ static struct malloctap_chunk *claim(struct thread *thread)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     __atomic_store_n(&chunk->committed, 0, __ATOMIC_RELAXED);
     chunk->records = 0;
-    chunk->thread = thread->slot->thread;
-    chunk->tid = thread->slot->tid;
-    chunk->first_ticks = recording_ticks();
+    chunk->thread = thread_storage.slot->thread;
+    chunk->tid = thread_storage.slot->tid;
+    chunk->first_ticks = first_ticks;
     __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_OPEN, __ATOMIC_RELAXED);
     uint64_t sequence = __atomic_add_fetch(&ring.sequence, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&chunk->sequence, sequence, __ATOMIC_RELEASE);
@@ -77,19 +77,21 @@ static struct malloctap_chunk *claim(struct thread *thread)
 
 void ring_release(struct thread *thread)
 {
-    if (thread->chunk == NULL)
+    struct malloctap_chunk *chunk = thread->chunk;
+    if (chunk == NULL)
         return;
-    __atomic_store_n(&thread->chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
+    /* First let go of it: once it is sealed it may be another's. */
     thread->chunk = NULL;
+    __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
 }
 
-bool ring_append(struct thread *thread, const struct malloctap_record *record)
+bool ring_append(struct thread *thread, const struct malloctap_record *record, uint64_t ticks)
 {
     const uint32_t room = RECORDING_CHUNK_SIZE - sizeof(struct malloctap_chunk);
     if (thread->chunk != NULL && thread->chunk->committed + record->length > room)
         ring_release(thread);
     if (thread->chunk == NULL)
-        thread->chunk = claim(thread);
+        thread->chunk = claim(ticks);
     struct malloctap_chunk *chunk = thread->chunk;
     if (chunk == NULL) {
         recording_lost(records_no_space, 1);
@@ -99,5 +101,8 @@ bool ring_append(struct thread *thread, const struct malloctap_record *record)
     chunk->records++;
     /* Readers acquire `committed`: up to it, records are complete. */
     __atomic_store_n(&chunk->committed, chunk->committed + record->length, __ATOMIC_RELEASE);
+    /* Nobody will seal it for a thread that has already left. */
+    if (unlikely(thread_storage.slot->state == MALLOCTAP_THREAD_EXITED))
+        ring_release(thread);
     return true;
 }

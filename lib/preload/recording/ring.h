@@ -14,9 +14,9 @@
 
 #include <stdbool.h>
 
-/* Append a record (its head.length bytes) on behalf of the calling thread. False when there is no
- * space: counted. */
-bool ring_append(struct thread *thread, const struct malloctap_record *record);
+/* Append a record (its head.length bytes) of this moment on behalf of the calling thread. False
+ * when there is no space: counted. */
+bool ring_append(struct thread *thread, const struct malloctap_record *record, uint64_t ticks);
 
 /* The thread is done with its chunk: others may take it over. */
 void ring_release(struct thread *thread);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define BUCKET_BITS 14
+#define BUCKET_BITS 12
 #define BUCKETS (1u << BUCKET_BITS)
 #define WAYS 8u
 
@@ -52,9 +52,15 @@ static struct bucket *table(void)
     return buckets;
 }
 
+void lives_mark(const void *from, size_t size)
+{
+    for (size_t i = 0; i < size; i += 16)
+        __atomic_store_n(lives_place((const char *)from + i), UINT8_MAX, __ATOMIC_RELAXED);
+}
+
 static void filter_add(const void *block)
 {
-    uint8_t *place = &lives_filter[lives_hash(block) >> (64 - LIVES_FILTER_BITS)];
+    uint8_t *place = lives_place(block);
     uint8_t seen = __atomic_load_n(place, __ATOMIC_RELAXED);
     while (seen != UINT8_MAX &&
            !__atomic_compare_exchange_n(place, &seen, (uint8_t)(seen + 1), false, __ATOMIC_RELAXED,
@@ -65,7 +71,7 @@ static void filter_add(const void *block)
 /* A place that stuck at its maximum stays there: its true count is not known. */
 static void filter_remove(const void *block)
 {
-    uint8_t *place = &lives_filter[lives_hash(block) >> (64 - LIVES_FILTER_BITS)];
+    uint8_t *place = lives_place(block);
     uint8_t seen = __atomic_load_n(place, __ATOMIC_RELAXED);
     while (seen != UINT8_MAX &&
            !__atomic_compare_exchange_n(place, &seen, (uint8_t)(seen - 1), false, __ATOMIC_RELAXED,
@@ -73,10 +79,10 @@ static void filter_remove(const void *block)
         ;
 }
 
-/* The two buckets of an address: two ranges of bits of its hash. */
+/* The two buckets of an address: two ranges of bits of its hash (Fibonacci hashing). */
 static struct bucket *bucket_of(struct bucket *buckets, const void *block, unsigned which)
 {
-    uint64_t hash = lives_hash(block);
+    uint64_t hash = (uint64_t)(uintptr_t)block / 16 * 0x9e3779b97f4a7c15ull;
     return &buckets[hash >> (which ? 20 : 64 - BUCKET_BITS) & (BUCKETS - 1)];
 }
 

@@ -13,6 +13,7 @@
 #include <compiler.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define LIVES_FILTER_BITS 16
@@ -24,20 +25,25 @@ struct life {
     uint32_t stack;
 };
 
-/* Number of live addresses that fall on each place; sticks at 255. */
+/* Number of live addresses that fall on each place; sticks at 255, which marks a place for good.
+ * Places follow the addresses, so that blocks that lie together share the filter's cache lines too.
+ */
 extern uint8_t lives_filter[1u << LIVES_FILTER_BITS] HIDDEN;
 
-static always_inline uint64_t lives_hash(const void *block)
+static always_inline uint8_t *lives_place(const void *block)
 {
-    /* Fibonacci hashing; blocks are 16-aligned, and the multiplication carries upwards only. */
-    return ((uint64_t)(uintptr_t)block >> 4) * 0x9e3779b97f4a7c15ull;
+    return &lives_filter[(uintptr_t)block / 16 % (1u << LIVES_FILTER_BITS)];
 }
 
 /* False: `block` is certainly not in the table. */
 static always_inline bool lives_maybe(const void *block)
 {
-    return lives_filter[lives_hash(block) >> (64 - LIVES_FILTER_BITS)] != 0;
+    return *lives_place(block) != 0;
 }
+
+/* Make lives_maybe() true for these bytes for ever: addresses that need the slow path all the same.
+ */
+void lives_mark(const void *from, size_t size);
 
 /* Remember a block; false when there is no room. To be called before the program gets the address.
  */

@@ -12,14 +12,11 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-/* More than any call costs, for a thread that is not to be sampled. */
-#define NEVER UINT64_MAX
-
-void sample_rearm(struct thread *thread)
+uint64_t sample_distance(struct thread *thread)
 {
-    thread->units_left = NEVER;
-    if (config.mode == MALLOCTAP_MODE_SAMPLE)
-        thread->units_left = exponential_draw(&thread->random, config.bytes);
+    if (config.mode != MALLOCTAP_MODE_SAMPLE || !recording_in_file())
+        return LIMIT_NEVER;
+    return exponential_draw(&thread->random, config.bytes);
 }
 
 /* A struct of the stack side in whole pages, so that it can be wiped. */
@@ -45,9 +42,9 @@ static uint64_t scramble(uint64_t x)
     return x ^ (x >> 31);
 }
 
-void sample_thread_init(struct thread *thread)
+void sample_thread_init(struct thread *thread, const struct malloctap_thread_slot *slot)
 {
-    uint64_t seed = recording_ticks() ^ (uint64_t)thread->slot->tid << 40 ^ thread->slot->thread;
+    uint64_t seed = recording_ticks() ^ (uint64_t)slot->tid << 40 ^ slot->thread;
     const void *kernel_random = (const void *)getauxval(AT_RANDOM);
     if (kernel_random != NULL) {
         uint64_t bits;
@@ -56,7 +53,6 @@ void sample_thread_init(struct thread *thread)
     }
     thread->random = scramble(seed) | 1;
     thread->call_units = config_call_units();
-    sample_rearm(thread);
 }
 
 /* Of this process and its children: what the constructor found. */
@@ -70,19 +66,17 @@ void sample_open_walker(void)
 static uint32_t capture(struct thread *thread)
 {
     uint32_t flags = 0;
-    uint64_t left = thread->units_left;
     if (walker == STACK_WALKER_NONE)
         recording_lost(unwinder_missing, 1);
     /* libunwind may allocate through the hooks: that is not the program's doing. */
-    if (walker == STACK_WALKER_LIBUNWIND) {
+    bool own_calls = walker == STACK_WALKER_LIBUNWIND;
+    if (own_calls && thread_change_limit(thread, LIMIT_NEVER, LIMIT_SLOW))
         thread->busy = THREAD_OWN_CALLS;
-        thread->units_left = 0;
-    }
     uint32_t stack = stack_capture(&stacks.tables, (uint32_t)config.frames, &flags);
-    thread->busy = THREAD_BUSY;
-    thread->units_left = left;
+    if (own_calls && thread_change_limit(thread, LIMIT_SLOW, LIMIT_NEVER))
+        thread->busy = THREAD_BUSY;
     if (flags & MALLOCTAP_STACK_TRUNCATED)
-        counter_add(&thread->slot->counters.stacks_truncated, 1);
+        counter_add(&thread_counters()->stacks_truncated, 1);
     return stack;
 }
 
@@ -104,9 +98,8 @@ static bool record_call(struct thread *thread, const struct call *call, uint8_t 
         .weight = weight,
         .flags = flags,
     };
-    bool recorded = ring_append(thread, &sample.head);
-    counter_add(recorded ? &thread->slot->counters.samples : &thread->slot->counters.samples_lost,
-                1);
+    bool recorded = ring_append(thread, &sample.head, ticks);
+    counter_add(recorded ? &thread_counters()->samples : &thread_counters()->samples_lost, 1);
     return recorded;
 }
 
@@ -122,7 +115,7 @@ void sample_allocation(struct thread *thread, const struct call *call)
         struct life life = {call->size, weight, ticks, stack};
         if (!lives_add(call->result, &life)) {
             flags |= MALLOCTAP_SAMPLE_UNTRACKED;
-            counter_add(&thread->slot->counters.lives_lost, 1);
+            counter_add(&thread_counters()->lives_lost, 1);
         }
     }
     if (!record_call(thread, call, MALLOCTAP_RECORD_ALLOC, ticks, call->result, weight, flags,
@@ -153,6 +146,6 @@ void sample_freed(struct thread *thread, const struct call *call, const struct l
         .weight = life->weight,
         .allocated_ticks = life->ticks,
     };
-    if (!ring_append(thread, &freed.head))
-        counter_add(&thread->slot->counters.samples_lost, 1);
+    if (!ring_append(thread, &freed.head, ticks))
+        counter_add(&thread_counters()->lives_lost, 1);
 }

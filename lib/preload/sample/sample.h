@@ -18,11 +18,11 @@
 /* Prepare to take stacks: for the constructor, as it may open a library. */
 void sample_open_walker(void);
 
-/* The thread begins: seed its generator, draw its first distance. */
-void sample_thread_init(struct thread *thread);
+/* The thread begins: seed its generator. */
+void sample_thread_init(struct thread *thread, const struct malloctap_thread_slot *slot);
 
-/* Draw the distance to the thread's next sample. */
-void sample_rearm(struct thread *thread);
+/* Draw the distance to the thread's next sample: its limit. */
+uint64_t sample_distance(struct thread *thread);
 
 /* Record an allocation that returned. */
 void sample_allocation(struct thread *thread, const struct call *call);

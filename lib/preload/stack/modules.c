@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MODULES_MAX 65536u /* ids are 16 bits */
+#define MODULES_MAX 8192u /* ids are 16 bits; few programs load a thousand objects */
 #define BUCKETS 512u
 
 /* Of an object without a build-id, this much is compared: the program headers and what the linker
@@ -92,22 +92,18 @@ static size_t bounded_copy(char *to, size_t room, const char *from)
 }
 
 /* The object's path. The loader does not name the main program, and names other objects as they
- * were asked for, which may be relative to where the process is now. */
+ * were asked for, which may be relative to where the process was. */
 static void describe_path(const struct object *object, char *path, size_t room)
 {
     size_t length = 0;
-    if (object->start == getauxval(AT_SYSINFO_EHDR)) {
-        bounded_copy(path, room, "[vdso]");
+    if (object->start == getauxval(AT_SYSINFO_EHDR))
+        length = bounded_copy(path, room, "[vdso]");
+    else if (object->name[0] == '\0')
+        length = bounded_copy(path, room, area_executable());
+    if (length > 0)
         return;
-    }
-    if (object->name[0] == '\0') {
-        syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, room - 1);
-        return;
-    }
-    if (object->name[0] != '/' && syscall(SYS_getcwd, path, room - 1) > 0) {
-        length = strlen(path);
-        path[length++] = '/';
-    }
+    if (object->name[0] != '/')
+        length = bounded_copy(path, room, area_start_directory());
     bounded_copy(path + length, room - length, object->name);
 }
 

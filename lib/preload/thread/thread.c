@@ -11,9 +11,8 @@
 
 #include <string.h>
 
-/* Dead threads' slots that stay as they are, so that each has its row, before the oldest are
- * folded. */
-#define DEAD_KEPT 1024u
+/* So many threads keep their rows; from then on dead ones are folded and their slots reused. */
+#define ROWS_KEPT 1024u
 #define SLAB_THREADS 256u
 #define SLABS_MAX 16384u
 /* How many slots a new thread looks at for one to reuse. */
@@ -21,7 +20,7 @@
 
 const struct thread thread_none;
 
-_Thread_local uintptr_t thread_distance __attribute__((tls_model("initial-exec")));
+_Thread_local struct thread_storage thread_storage __attribute__((tls_model("initial-exec")));
 
 static struct {
     uint32_t count;   /* indices handed out */
@@ -31,9 +30,13 @@ static struct {
     struct thread *slabs[SLABS_MAX];
 } WIPED table;
 
+/* Of this process and its children. */
+static bool kernel_wipes;
+
 bool thread_wipe_on_fork(void)
 {
-    return wipe_on_fork(&table, sizeof table);
+    kernel_wipes = wipe_on_fork(&table, sizeof table);
+    return kernel_wipes;
 }
 
 void thread_wipe(void)
@@ -55,13 +58,16 @@ static struct thread *state_at(uint32_t index)
         struct thread *fresh = sys_map_anonymous(size);
         if (fresh == NULL)
             return NULL;
-        wipe_on_fork(fresh, size);
+        if (!wipe_on_fork(fresh, size) && kernel_wipes) {
+            sys_unmap(fresh, size);
+            return NULL;
+        }
         /* Release pairs with the acquire above: who sees the slab sees it zeroed. */
         if (__atomic_compare_exchange_n(slab, &states, fresh, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE))
             states = fresh;
         else
-            munmap(fresh, size);
+            sys_unmap(fresh, size);
     }
     return &states[index % SLAB_THREADS];
 }
@@ -71,11 +77,13 @@ static struct malloctap_thread_slot *slot_at(uint32_t index)
     return area_at(area_of(MALLOCTAP_EXTENT_THREADS), (uint64_t)index * MALLOCTAP_THREAD_SLOT_SIZE);
 }
 
+/* Not every thread announces its end: its last calls may come after its keys' destructors. */
 static bool is_gone(const struct malloctap_thread_slot *slot)
 {
+    if (slot->tid == tid_current())
+        return true;
     pid_t pid = (pid_t)recording_header()->pid;
-    return slot->state == MALLOCTAP_THREAD_EXITED &&
-           syscall(SYS_tgkill, pid, (pid_t)slot->tid, 0) == -1 && errno == ESRCH;
+    return syscall(SYS_tgkill, pid, (pid_t)slot->tid, 0) == -1 && errno == ESRCH;
 }
 
 /*
@@ -95,15 +103,17 @@ static void fold(struct malloctap_thread_slot *slot)
         to[i] = base[i] + from[i];
     exited->threads[other] = exited->threads[current] + 1;
     __atomic_store_n(&exited->published, slot->thread << 1 | other, __ATOMIC_RELEASE);
+    /* A reader that sees anything below has seen `published` change. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     memset(&slot->counters, 0, sizeof slot->counters);
     __atomic_store_n(&slot->thread, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&slot->state, MALLOCTAP_THREAD_UNUSED, __ATOMIC_RELEASE);
 }
 
 /* A state whose thread is dead, emptied; NULL when none is found at once. */
-static struct thread *reuse(void)
+static struct thread *reuse(struct malloctap_thread_slot **slot)
 {
-    if (__atomic_load_n(&table.count, __ATOMIC_RELAXED) < DEAD_KEPT)
+    if (__atomic_load_n(&table.count, __ATOMIC_RELAXED) < ROWS_KEPT)
         return NULL;
     /* Acquire and release: one thread folds at a time, on what the one before left. */
     if (__atomic_exchange_n(&table.folding, 1, __ATOMIC_ACQUIRE))
@@ -113,45 +123,30 @@ static struct thread *reuse(void)
     for (uint32_t tries = 0; tries < REUSE_TRIES && found == NULL; tries++) {
         uint32_t index = table.hand++ % count;
         struct thread *thread = state_at(index);
-        struct malloctap_thread_slot *slot = slot_at(index);
-        if (thread == NULL || slot == NULL || thread->slot != slot || !is_gone(slot))
+        *slot = slot_at(index);
+        if (thread == NULL || *slot == NULL || !thread->used || !is_gone(*slot))
             continue;
         ring_release(thread);
-        fold(slot);
+        fold(*slot);
         memset(thread, 0, sizeof *thread);
-        thread->index = index;
-        thread->slot = slot;
         found = thread;
     }
     __atomic_store_n(&table.folding, 0, __ATOMIC_RELEASE);
     return found;
 }
 
-static struct thread *add(void)
+static struct thread *add(struct malloctap_thread_slot **slot)
 {
     uint64_t offset;
-    struct malloctap_thread_slot *slot =
-        area_reserve(area_of(MALLOCTAP_EXTENT_THREADS), MALLOCTAP_THREAD_SLOT_SIZE, &offset);
-    if (slot == NULL)
+    *slot = area_reserve(area_of(MALLOCTAP_EXTENT_THREADS), MALLOCTAP_THREAD_SLOT_SIZE, &offset);
+    if (*slot == NULL)
         return NULL;
-    uint32_t index = (uint32_t)(offset / MALLOCTAP_THREAD_SLOT_SIZE);
-    struct thread *thread = state_at(index);
-    if (thread == NULL)
-        return NULL;
-    thread->index = index;
-    thread->slot = slot;
     __atomic_fetch_add(&table.count, 1, __ATOMIC_RELAXED);
-    return thread;
+    return state_at((uint32_t)(offset / MALLOCTAP_THREAD_SLOT_SIZE));
 }
 
-struct thread *thread_claim(void)
+static void slot_begin(struct malloctap_thread_slot *slot)
 {
-    struct thread *thread = reuse();
-    if (thread == NULL)
-        thread = add();
-    if (thread == NULL)
-        return NULL;
-    struct malloctap_thread_slot *slot = thread->slot;
     slot->tid = tid_current();
     slot->birth_ticks = recording_ticks();
     slot->death_ticks = 0;
@@ -160,13 +155,32 @@ struct thread *thread_claim(void)
     uint64_t number = __atomic_add_fetch(&table.last, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->thread, number, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->state, MALLOCTAP_THREAD_LIVE, __ATOMIC_RELEASE);
-    thread_distance = (uintptr_t)thread - (uintptr_t)&thread_none;
+}
+
+struct thread *thread_claim(bool may_ask, struct malloctap_thread_slot **slot)
+{
+    struct thread *thread = may_ask ? reuse(slot) : NULL;
+    if (thread == NULL)
+        thread = add(slot);
+    if (thread == NULL)
+        return NULL;
+    thread->limit = LIMIT_SLOW;
+    thread->used = 1;
+    slot_begin(*slot);
     return thread;
+}
+
+void thread_publish(struct thread *thread, struct malloctap_thread_slot *slot, uint64_t limit)
+{
+    thread_storage.slot = slot;
+    thread_storage.distance = (uintptr_t)thread - (uintptr_t)&thread_none;
+    thread_change_limit(thread, LIMIT_SLOW, limit);
 }
 
 void thread_leave(struct thread *thread)
 {
+    struct malloctap_thread_slot *slot = thread_storage.slot;
     ring_release(thread);
-    thread->slot->death_ticks = recording_ticks();
-    __atomic_store_n(&thread->slot->state, MALLOCTAP_THREAD_EXITED, __ATOMIC_RELEASE);
+    slot->death_ticks = recording_ticks();
+    __atomic_store_n(&slot->state, MALLOCTAP_THREAD_EXITED, __ATOMIC_RELEASE);
 }

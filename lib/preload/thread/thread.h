@@ -2,11 +2,16 @@
 /*
  * thread.h - what the fast path knows of the calling thread.
  *
- * Thread-local storage holds only the distance from `thread_none` to this thread's state, so it is
- * valid when zero: before the first call a thread sees thread_none, whose threshold is zero, and
- * every call takes the slow path. The states live in memory that a fork wipes (MADV_WIPEONFORK), so
- * in a child, however it was made, a thread that had a state sees zeros and takes the slow path
+ * Thread-local storage holds the distance from `thread_none` to this thread's state, so it is valid
+ * when zero: before the first call a thread sees thread_none, whose limit is zero, and every call
+ * takes the slow path. The states live in memory that a fork wipes (MADV_WIPEONFORK), so in a
+ * child, however it was made, a thread that had a state sees limit zero and takes the slow path
  * too. One comparison covers all of it.
+ *
+ * A signal handler may fork in the middle of anything here, and come back in the child to memory
+ * that was wiped under it. So nothing outside the slow path ever stores a limit, the slow path does
+ * it only by compare-and-swap from a marker that a wipe removes, and the pointer to the slot is in
+ * thread-local storage: never null where it is used, if not always this process's.
  */
 #ifndef PRELOAD_THREAD_H
 #define PRELOAD_THREAD_H
@@ -24,50 +29,74 @@
 enum thread_busy {
     THREAD_IDLE,
     THREAD_BUSY,      /* calls are a handler's: counted */
+    THREAD_INSIDE,    /* in an operator of the backend: calls are part of one that is counted */
     THREAD_OWN_CALLS, /* calls are most likely the recorder's: counted as `uncounted` */
 };
 
-/* Invariant: units_left == 0, or slot is this thread's slot in this process's recording. */
+/* Values of a limit that are no distance. */
+#define LIMIT_UNKNOWN 0u       /* this process does not know the thread */
+#define LIMIT_SLOW 1u          /* every call takes the slow path */
+#define LIMIT_NEVER UINT64_MAX /* none does */
+
 struct thread {
-    uint64_t units_left; /* until the next sample; 0: the slow path decides */
-    uint64_t call_units; /* cost of a call, beside its bytes */
-    struct malloctap_thread_slot *slot;
+    uint64_t spent;                /* units since the last sample */
+    uint64_t limit;                /* a call that takes `spent` there goes the slow way */
+    uint64_t call_units;           /* cost of a call, beside its bytes; at least 1 */
     struct malloctap_chunk *chunk; /* open in the ring; NULL: none yet */
     uint64_t random;               /* state of the generator */
     uint32_t busy;                 /* enum thread_busy */
-    uint32_t index;                /* of its slot */
+    uint32_t used;                 /* claimed by a thread of this process */
+    uint64_t outside_limit;        /* THREAD_INSIDE: the limit to go back to */
 } __attribute__((aligned(CACHE_LINE)));
+
+/* All the thread-local storage there is. */
+struct thread_storage {
+    uintptr_t distance;                 /* from thread_none to the thread's state */
+    struct malloctap_thread_slot *slot; /* valid when the state's limit is not LIMIT_UNKNOWN */
+    uint64_t refused_ticks;             /* when there was no slot for it; 0: never */
+};
 
 extern const struct thread thread_none HIDDEN;
 
-extern HIDDEN _Thread_local uintptr_t thread_distance __attribute__((tls_model("initial-exec")));
+extern HIDDEN _Thread_local struct thread_storage thread_storage
+    __attribute__((tls_model("initial-exec")));
 
 static always_inline struct thread *thread_current(void)
 {
-    return (struct thread *)((uintptr_t)&thread_none + thread_distance);
+    return (struct thread *)((uintptr_t)&thread_none + thread_storage.distance);
+}
+
+static always_inline struct malloctap_counters *thread_counters(void)
+{
+    return &thread_storage.slot->counters;
 }
 
 /*
- * Count a call of `bytes` down. False when the call belongs to the slow path; nothing has changed
- * then. A signal handler that counts down between the load and the store loses that, which only
- * delays the next sample.
+ * Count a call of `bytes` towards the limit. False when the call belongs to the slow path; nothing
+ * has changed then. A signal handler that counts between the load and the store loses that, or has
+ * its own sample followed by one too soon; both are rare beyond measure.
  */
 static always_inline bool thread_spend(struct thread *thread, size_t bytes)
 {
-    uint64_t cost = thread->call_units + bytes;
-    uint64_t left = thread->units_left;
-    if (unlikely(left <= cost))
+    uint64_t spent = thread->spent + thread->call_units + bytes;
+    if (unlikely(spent >= thread->limit))
         return false;
-    thread->units_left = left - cost;
+    thread->spent = spent;
     return true;
 }
 
-/* The size class of recording.h: the bit width of size. */
-static always_inline unsigned size_class(size_t size)
+/* Change the limit unless the state was wiped meanwhile. */
+static inline bool thread_change_limit(struct thread *thread, uint64_t from, uint64_t to)
 {
-    if (unlikely(size >> 63))
-        return 64;
-    return 63u - (unsigned)__builtin_clzll(2 * size + 1);
+    return __atomic_compare_exchange_n(&thread->limit, &from, to, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
+}
+
+/* The size class of recording.h, the bit width of size, for sizes below 2^63. Of larger ones, which
+ * no allocator has, it makes something that count_failure() mends. */
+static always_inline size_t size_class(size_t size)
+{
+    return 63 ^ (size_t)__builtin_clzll(2 * size + 1);
 }
 
 static always_inline void count_alloc(struct malloctap_counters *counters, enum malloctap_op op,
@@ -78,22 +107,29 @@ static always_inline void count_alloc(struct malloctap_counters *counters, enum 
 }
 
 /* After count_alloc(), when the call failed: it counts as a call, but not with its bytes. */
-static always_inline void count_failure(struct malloctap_counters *counters, enum malloctap_op op,
-                                        size_t size)
+static inline void count_failure(struct malloctap_counters *counters, enum malloctap_op op,
+                                 size_t size)
 {
     counter_add(&counters->failed[op], 1);
     counter_add(&counters->bytes[op], 0 - (uint64_t)size);
+    if (size >> 63) {
+        counter_add(&counters->calls[op][MALLOCTAP_SIZE_CLASSES - 1], 1);
+        counter_add(&counters->calls[op][size_class(size)], -1ull);
+    }
 }
 
-static always_inline void count_free(struct malloctap_counters *counters, const void *block)
+static always_inline void count_free(struct malloctap_counters *counters)
 {
     counter_add(&counters->frees, 1);
-    if (unlikely(block == NULL))
-        counter_add(&counters->frees_null, 1);
 }
 
-/* This thread's state in this process, made if need be; NULL when it cannot have one now. */
-struct thread *thread_claim(void);
+/* A state and slot for the calling thread, not yet published; its limit is LIMIT_SLOW. NULL when
+ * there is none. `may_ask`: whether the kernel may be asked which threads are dead, to reuse their
+ * slots. */
+struct thread *thread_claim(bool may_ask, struct malloctap_thread_slot **slot);
+
+/* From now on the calling thread is known by this state, with this limit. */
+void thread_publish(struct thread *thread, struct malloctap_thread_slot *slot, uint64_t limit);
 
 bool thread_wipe_on_fork(void);
 void thread_wipe(void);

@@ -9,13 +9,13 @@
 #include <unistd.h>
 
 const struct thread thread_none;
-_Thread_local uintptr_t thread_distance;
+_Thread_local struct thread_storage thread_storage;
 
 static void size_class_is_the_bit_width(void **state)
 {
     (void)state;
     assert_int_equal(size_class(0), 0);
-    for (unsigned width = 1; width <= 64; width++) {
+    for (unsigned width = 1; width <= 63; width++) {
         size_t least = (size_t)1 << (width - 1);
         assert_int_equal(size_class(least), width);
         assert_int_equal(size_class(least | (least - 1)), width);
@@ -34,14 +34,24 @@ static void unknown_threads_always_take_the_slow_path(void **state)
 static void spending_is_exact(void **state)
 {
     (void)state;
-    struct thread thread = {.units_left = 100, .call_units = 10};
+    struct thread thread = {.limit = 100, .call_units = 10};
     assert_true(thread_spend(&thread, 79));
-    assert_int_equal(thread.units_left, 11);
-    assert_false(thread_spend(&thread, 1)); /* a distance d is crossed by a cost >= d */
-    assert_int_equal(thread.units_left, 11);
+    assert_int_equal(thread.spent, 89);
+    assert_false(thread_spend(&thread, 1)); /* a distance d is reached by a cost of d */
+    assert_int_equal(thread.spent, 89);
     assert_true(thread_spend(&thread, 0));
-    assert_int_equal(thread.units_left, 1);
+    assert_int_equal(thread.spent, 99);
     assert_false(thread_spend(&thread, 0));
+}
+
+static void limits_of_a_wiped_state_cannot_be_changed(void **state)
+{
+    (void)state;
+    struct thread thread = {.limit = LIMIT_NEVER};
+    assert_true(thread_change_limit(&thread, LIMIT_NEVER, 7));
+    thread.limit = LIMIT_UNKNOWN;
+    assert_false(thread_change_limit(&thread, LIMIT_NEVER, 7));
+    assert_int_equal(thread.limit, LIMIT_UNKNOWN);
 }
 
 static void failures_count_as_calls_but_not_with_their_bytes(void **state)
@@ -55,16 +65,6 @@ static void failures_count_as_calls_but_not_with_their_bytes(void **state)
     assert_int_equal(counters.calls[MALLOCTAP_OP_MALLOC][64], 1);
     assert_int_equal(counters.failed[MALLOCTAP_OP_MALLOC], 1);
     assert_int_equal(counters.bytes[MALLOCTAP_OP_MALLOC], 100);
-}
-
-static void frees_of_null_are_told_apart(void **state)
-{
-    (void)state;
-    struct malloctap_counters counters = {0};
-    count_free(&counters, NULL);
-    count_free(&counters, &counters);
-    assert_int_equal(counters.frees, 2);
-    assert_int_equal(counters.frees_null, 1);
 }
 
 static void *check_tid(void *unused)
@@ -92,8 +92,8 @@ int main(void)
         cmocka_unit_test(size_class_is_the_bit_width),
         cmocka_unit_test(unknown_threads_always_take_the_slow_path),
         cmocka_unit_test(spending_is_exact),
+        cmocka_unit_test(limits_of_a_wiped_state_cannot_be_changed),
         cmocka_unit_test(failures_count_as_calls_but_not_with_their_bytes),
-        cmocka_unit_test(frees_of_null_are_told_apart),
         cmocka_unit_test(tid_without_asking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

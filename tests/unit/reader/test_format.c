@@ -43,7 +43,7 @@ static const struct field fields[] = {
 #define X(name) FIELD(malloctap_losses, name)
                     MALLOCTAP_LOSSES(X)
 #undef X
-                        FIELD(malloctap_counters, calls) FIELD(malloctap_counters, bytes) FIELD(
+                        FIELD(malloctap_counters, calls) FIELD(malloctap_counters, bytes) FIELD(malloctap_counters, reserved) FIELD(
                             malloctap_counters, failed)
 #define X(name) FIELD(malloctap_counters, name)
                             MALLOCTAP_COUNTERS(X)

@@ -4,6 +4,7 @@
 #include "recording/area.h"
 #include "stack/depot.h"
 
+#include <unistd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,4 +119,20 @@ EXPORT uint64_t probe_stacks_stored(void)
 EXPORT const struct malloctap_stack *probe_stored(uint32_t id)
 {
     return area_stack(id);
+}
+
+const char *area_executable(void)
+{
+    static char path[1024];
+    if (path[0] == '\0' && readlink("/proc/self/exe", path, sizeof path - 1) < 0)
+        path[0] = '?';
+    return path;
+}
+
+const char *area_start_directory(void)
+{
+    static char directory[4096];
+    if (getcwd(directory, sizeof directory - 1) == NULL)
+        return "";
+    return strcat(directory, "/");
 }
