@@ -357,9 +357,9 @@ enum malloctap_lock_kind {
  * One row of the LOCKS area. Rows of kind 0 are not in use and to be skipped: there are gaps. A row
  * appears when its locks are first used in this process.
  *
- * Waits and the OVERSIZE row are exact at every moment. The other rows lag in `acquisitions` and
- * what is in use, by up to 512 buffers taken and 512 returned for each cache; a finished recording
- * has all.
+ * Waits and the OVERSIZE row are exact at every moment. The other rows lag in `acquisitions` and what
+ * is in use, for each cache by less than 512 buffers taken and as many returned, and less than half of
+ * all; a finished recording has everything.
  */
 struct malloctap_lock_row {
     uint32_t kind;        /* enum malloctap_lock_kind, written last */

@@ -27,7 +27,7 @@ static always_inline void *alloc(size_t request, bool zero)
         return mt_alloc_parent_locked(list, request, zero);
     uint32_t word = cache->first;
     uint64_t mask = cache->mask[word], rest = mask & (mask - 1);
-    if (unlikely(rest == 0 || mt_stats_taken_due(counts))) {
+    if (unlikely(rest == 0 || (counts + MT_LOCK_TAKEN) & cache->due)) {
         cache->lock.counts = counts;
         return mt_alloc_both_locked(list, cache, request, zero);
     }
@@ -76,7 +76,7 @@ void mtmalloc_free(void *p)
         return;
     }
     uint64_t mask = cache->mask[word]; /* not 0: word >= first, which stays */
-    if (unlikely(mask == 0 || mask & bit || mt_stats_returned_due(counts))) {
+    if (unlikely(mask == 0 || mask & bit || (counts + MT_LOCK_RETURNED) & cache->due)) {
         cache->lock.counts = counts;
         mt_free_locked(cache, p);
         return;

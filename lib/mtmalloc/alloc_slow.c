@@ -33,6 +33,13 @@ static uint32_t take_first(struct mt_cache *cache)
     return index;
 }
 
+static void count(struct mt_cache *cache, uint32_t what)
+{
+    cache->lock.counts += what;
+    if (cache->lock.counts & cache->due)
+        mt_stats_publish(cache);
+}
+
 static void *no_memory(struct mt_list *list)
 {
     mt_stats_count_failure(list);
@@ -54,9 +61,7 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
         return no_memory(list);
     uint32_t index = take_first(cache);
     cache->requested += request;
-    if (mt_stats_taken_due(cache->lock.counts))
-        mt_stats_publish(cache);
-    cache->lock.counts += MT_LOCK_TAKEN;
+    count(cache, MT_LOCK_TAKEN);
     mt_lock_release(&cache->lock);
     mt_lock_release(&list->parent);
 
@@ -142,9 +147,7 @@ cold void mt_free_locked(struct mt_cache *cache, void *p)
     if (word < cache->first)
         cache->first = word;
     mt_heap_cache_has_room(cache);
-    if (mt_stats_returned_due(cache->lock.counts))
-        mt_stats_publish(cache);
-    cache->lock.counts += MT_LOCK_RETURNED;
+    count(cache, MT_LOCK_RETURNED);
     mt_lock_release(&cache->lock);
 }
 

@@ -101,6 +101,7 @@ struct mt_cache {
     uint8_t size;       /* buffers have MT_BUFFER_MIN << size bytes; never changes, nor do these: */
     uint32_t stride;    /* from one buffer to the next */
     uint32_t buffers;   /* how many there are */
+    uint32_t due;       /* counts of the lock at which they are published; changes */
     char *buffer;       /* the first one */
     uint64_t head_info; /* of a head with index 0 and no bytes */
     struct mt_list *list;

@@ -112,6 +112,8 @@ void mt_stats_publish(struct mt_cache *cache)
     if (counts == 0)
         return;
     cache->lock.counts = 0;
+    if (cache->due < MT_STATS_DUE(MT_STATS_EVERY))
+        cache->due *= 2;
     uint32_t taken = (counts & MT_LOCK_TAKEN_MASK) / MT_LOCK_TAKEN;
     uint32_t returned = counts / MT_LOCK_RETURNED;
     struct mt_totals *totals = totals_lock(cache);

@@ -2,11 +2,12 @@
 /*
  * stats.h - locks counted, and the memory behind them.
  *
- * The lock of a cache counts for itself what it was taken for (lock.h). When MT_STATS_EVERY buffers
- * were taken from a cache, or returned to it, that is published in the row of its list and size,
- * and in that of the parent lock, which was taken for each buffer that was. So rows lag by less
- * than MT_STATS_EVERY taken and as many returned for each cache, and are exact after
- * mt_stats_publish_all(). Waits, and everything about the oversize lock, are in the rows at once.
+ * The lock of a cache counts for itself what it was taken for (lock.h). When n buffers were taken
+ * from it, or returned, that is published in the row of its list and size, and in that of the
+ * parent lock, which was taken for each buffer that was. n is 1 at first and doubles each time up
+ * to MT_STATS_EVERY: so rows lag by less than MT_STATS_EVERY taken and as many returned for each
+ * cache, and by less than half of what it did; they are exact after mt_stats_publish_all(). Waits,
+ * and everything about the oversize lock, are in the rows at once.
  *
  * Rows are in the recording, or in private memory while there is none (see mtmalloc_api.h).
  */
@@ -19,17 +20,7 @@
 
 #define MT_STATS_EVERY 512u /* a power of two */
 
-/* There are that many of either: publish before the next is counted. One test of a bit each,
- * because publishing sets the counts to 0. */
-static always_inline bool mt_stats_taken_due(uint32_t counts)
-{
-    return counts & MT_STATS_EVERY * MT_LOCK_TAKEN;
-}
-
-static always_inline bool mt_stats_returned_due(uint32_t counts)
-{
-    return counts & MT_STATS_EVERY * MT_LOCK_RETURNED;
-}
+#define MT_STATS_DUE(n) ((n)*MT_LOCK_TAKEN | (n)*MT_LOCK_RETURNED)
 
 size_t mt_stats_row_count(uint32_t lists);
 
