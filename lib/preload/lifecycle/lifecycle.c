@@ -172,6 +172,8 @@ static void start_process(void)
     lives_mark(NULL, 16);
     lives_mark(arena_memory, arena_in_use());
     recording_open(image.forked, !image.system_calls, backend_identity.object);
+    if (!image.system_calls)
+        area_begin();
     if (backend_identity.kind == BACKEND_MTMALLOC)
         attach_lock_statistics();
     move_early_counters();
@@ -291,7 +293,7 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     tid_init();
     operators_init();
     if (config.mode == MALLOCTAP_MODE_SAMPLE)
-        sample_open_walker();
+        sample_open_walker(image.system_calls);
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
     if (backend_identity.kind == BACKEND_MTMALLOC) {
         mtmalloc_stats_attach(&process.lock_rows);

@@ -153,6 +153,12 @@ static bool grow(struct area *area, uint32_t seen, uint64_t least)
     return grown;
 }
 
+void area_begin(void)
+{
+    for (int kind = MALLOCTAP_EXTENT_THREADS; kind <= MALLOCTAP_EXTENT_CHUNKS; kind++)
+        grow(area_of((enum malloctap_extent_kind)kind), 0, first_size[kind]);
+}
+
 static uint32_t piece_count(const struct area *area)
 {
     return __atomic_load_n(&area->count, __ATOMIC_ACQUIRE);

@@ -49,6 +49,9 @@ uint64_t area_ticks(void);
 const char *area_executable(void);
 const char *area_start_directory(void);
 
+/* Take what a small program needs at once, for one that may soon not be allowed to ask for it. */
+void area_begin(void);
+
 bool area_wipe_on_fork(void);
 void area_wipe(void);
 

@@ -58,9 +58,9 @@ void sample_thread_init(struct thread *thread, const struct malloctap_thread_slo
 /* Of this process and its children: what the constructor found. */
 static enum stack_walker walker = STACK_WALKER_NONE;
 
-void sample_open_walker(void)
+void sample_open_walker(bool may_ask_kernel)
 {
-    walker = stack_walker_init(config.walker);
+    walker = stack_walker_init(config.walker, may_ask_kernel);
 }
 
 static uint32_t capture(struct thread *thread)

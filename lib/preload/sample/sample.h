@@ -16,7 +16,7 @@
 #include <thread/thread.h>
 
 /* Prepare to take stacks: for the constructor, as it may open a library. */
-void sample_open_walker(void);
+void sample_open_walker(bool may_ask_kernel);
 
 /* The thread begins: seed its generator. */
 void sample_thread_init(struct thread *thread, const struct malloctap_thread_slot *slot);

@@ -16,12 +16,12 @@ typedef uint32_t walk_function(struct stack_tables *tables, const struct walk_ow
 static walk_function *walker;
 static struct walk_own own_code;
 
-enum stack_walker stack_walker_init(enum stack_walker wanted)
+enum stack_walker stack_walker_init(enum stack_walker wanted, bool may_ask_kernel)
 {
     int saved_errno = errno;
     struct object own;
     bool finds_all = objects_prepare();
-    stack_view_prepare();
+    stack_view_prepare(may_ask_kernel);
     if (objects_find((uintptr_t)&stack_capture, &own))
         own_code = (struct walk_own){own.start, own.end};
     if (wanted == STACK_WALKER_AUTO)

@@ -10,6 +10,7 @@
 #define PRELOAD_STACK_CAPTURE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum stack_walker {
@@ -27,8 +28,9 @@ struct stack_tables {
 };
 
 /* Choose and prepare the walker. Called once, from the constructor, with no hook active: may open
- * libraries and allocate. Returns the walker in force. */
-enum stack_walker stack_walker_init(enum stack_walker wanted);
+ * libraries and allocate. Without `may_ask_kernel` no later capture makes a system call that an
+ * allocator would not make, and some stacks are cut short for it. Returns the walker in force. */
+enum stack_walker stack_walker_init(enum stack_walker wanted, bool may_ask_kernel);
 
 /*
  * Capture the stack of the calling thread from the first frame outside this object, innermost

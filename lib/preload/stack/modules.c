@@ -76,7 +76,7 @@ static struct identity identify(const struct object *object)
         identity.size = (uint32_t)size;
         identity.named = false;
     } else if (object->end - object->start >= IDENTITY_BYTES &&
-               stack_view_readable(object->start)) {
+               stack_view_object_readable(object->start)) {
         identity.size = IDENTITY_BYTES;
     }
     identity.hash = identity_hash(&identity, object);

@@ -139,7 +139,7 @@ static const ElfW(Phdr) * program_headers(const struct object *object, size_t *c
         return main_program.headers;
     }
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)object->start;
-    if (object->end - object->start < HEADERS_SIZE || !stack_view_readable(object->start) ||
+    if (object->end - object->start < HEADERS_SIZE || !stack_view_object_readable(object->start) ||
         memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
         header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phoff % _Alignof(ElfW(Phdr)) != 0 ||
         header->e_phoff > HEADERS_SIZE ||

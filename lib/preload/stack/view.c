@@ -19,13 +19,15 @@
 static uintptr_t page_size = 4096;
 static uintptr_t main_stack_top;
 static uintptr_t main_thread_pointer;
+static bool may_ask;
 
 /* Lowest page of the thread's own stack that was seen readable; 0: not looked for yet. It holds for
  * as long as the thread lives, in a forked child too, where the memory is the same. */
 static _Thread_local uintptr_t own_stack_low;
 
-void stack_view_prepare(void)
+void stack_view_prepare(bool may_ask_kernel)
 {
+    may_ask = may_ask_kernel;
     uintptr_t size = getauxval(AT_PAGESZ);
     if (size != 0)
         page_size = size;
@@ -42,10 +44,17 @@ void stack_view_prepare(void)
  */
 bool stack_view_readable(uintptr_t address)
 {
+    if (!may_ask)
+        return false;
     const int no_operation = -1;
     uintptr_t aligned = address & ~(uintptr_t)(KERNEL_SIGSET_SIZE - 1);
     return syscall(SYS_rt_sigprocmask, no_operation, aligned, NULL, KERNEL_SIGSET_SIZE) == -1 &&
            errno == EINVAL;
+}
+
+bool stack_view_object_readable(uintptr_t address)
+{
+    return !may_ask || stack_view_readable(address);
 }
 
 static uintptr_t page_of(uintptr_t address)
@@ -88,6 +97,13 @@ void stack_view_init(struct stack_view *view, uintptr_t sp)
     *view = (struct stack_view){.low = bottom, .high = bottom + page_size};
     if (sp >= top || top - sp > OWN_STACK_REACH)
         return;
+    /* Below the main thread's stack, as far as it may grow, the kernel maps nothing else. Of any
+     * other stack's lower end nothing is known without asking. */
+    if (!may_ask && top == main_stack_top) {
+        view->own_low = sp;
+        view->own_high = top;
+        return;
+    }
     uintptr_t low = own_stack_low != 0 && own_stack_low <= top ? own_stack_low : page_of(top);
     while (low > bottom && stack_view_readable(low - page_size))
         low -= page_size;

@@ -21,8 +21,10 @@ struct stack_view {
     uintptr_t low, high;         /* pages found readable by asking */
 };
 
-/* Learn where the main thread's stack ends. Called once, before any other thread exists. */
-void stack_view_prepare(void);
+/* Learn where the main thread's stack ends. Called once, before any other thread exists.
+ * `may_ask_kernel`: without it, only what needs no asking counts as readable, and walks elsewhere
+ * end early. */
+void stack_view_prepare(bool may_ask_kernel);
 
 /* A view for a walk that starts at `sp`, a stack pointer of the calling thread in use. */
 void stack_view_init(struct stack_view *view, uintptr_t sp);
@@ -30,8 +32,11 @@ void stack_view_init(struct stack_view *view, uintptr_t sp);
 /* Ask the kernel for the word's pages; widens [low, high) by them. */
 bool stack_view_probe(struct stack_view *view, uintptr_t address);
 
-/* Whether one byte can be read, by asking the kernel. */
+/* Whether one byte can be read, by asking the kernel; false where it may not be asked. */
 bool stack_view_readable(uintptr_t address);
+
+/* The same of a loaded object's headers: true where the kernel may not be asked. */
+bool stack_view_object_readable(uintptr_t address);
 
 /* Registers that make no sense must not be reported as an error of the program: what is read may
  * be anything. */

@@ -96,7 +96,13 @@ static inline bool thread_change_limit(struct thread *thread, uint64_t from, uin
  * no allocator has, it makes something that count_failure() mends. */
 static always_inline size_t size_class(size_t size)
 {
+#ifdef __x86_64__
+    size_t width;
+    __asm__("bsrq %1, %0" : "=r"(width) : "r"(2 * size + 1) : "cc");
+    return width;
+#else
     return 63 ^ (size_t)__builtin_clzll(2 * size + 1);
+#endif
 }
 
 static always_inline void count_alloc(struct malloctap_counters *counters, enum malloctap_op op,

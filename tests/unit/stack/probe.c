@@ -67,7 +67,7 @@ uint64_t area_ticks(void)
 
 EXPORT enum stack_walker probe_init(enum stack_walker wanted)
 {
-    return stack_walker_init(wanted);
+    return stack_walker_init(wanted, true);
 }
 
 EXPORT uint32_t probe_capture(uint32_t limit, uint32_t *flags)
