@@ -80,3 +80,13 @@ def test_shell_pipeline(place):
     check_exit(done, 3, "pipeline")
     names = {view("summary", path)["program"].split("/")[-1] for path in place.glob("*.mtap")}
     check("shares" in names and "cat" in names, f"programs recorded: {names}")
+
+
+def test_fork_in_a_signal_handler(place):
+    """The child comes back into a hook whose memory was wiped under it."""
+    for options in ({}, {"calls": 1, "bytes": 1}, {"mode": "count"}):
+        done = run([program("forking_handler"), 150], place, tapped(place / "x.mtap", **options))
+        check_exit(done, 0, f"forking_handler {options}")
+        for path in place.glob("x*.mtap"):
+            path.unlink()
+

@@ -52,3 +52,25 @@ def test_allocators_preloaded_in_front(place):
         environment["LD_PRELOAD"] = f"{installed_library(name)}:{environment['LD_PRELOAD']}"
         done = run([program("shares"), 1000], place, environment)
         check_exit(done, 0, f"{name} in front")
+
+
+def test_operators_count_once(place):
+    """new and delete of the C++ library call malloc; those of an allocator do not, or call it by
+    other names of its own: each is counted once, whoever they are."""
+    libraries = [None] + [installed_library(name) for name in ("jemalloc", "tcmalloc")]
+    for library in [None, *filter(None, libraries)]:
+        for options in ({}, {"calls": 10}, {"backend": "libc"}, {"backend": "mtmalloc"}):
+            recording = place / "x.mtap"
+            done = run([program("operators")], place,
+                       tapped(recording, [library] if library else [], **options))
+            what = f"operators, {library}, {options}"
+            check_exit(done, 0, what)
+            truth = json.loads(done.stdout)
+            check(truth["caught"], f"{what}: no bad_alloc")
+            totals = view("threads", recording)["totals"]
+            for counter, true in (("malloc", truth["plain"]), ("aligned", truth["aligned"]),
+                                  ("free", truth["free"])):
+                # The C library and the C++ library allocate a little for themselves.
+                check(true <= totals[counter] <= true + 50,
+                      f"{what}: {totals[counter]} {counter}, truth {true}")
+            recording.unlink()

@@ -2,6 +2,8 @@
 """Programs that take away what the tap stands on: descriptors, limits, system calls, libraries."""
 import json
 
+import sys
+
 from harness import *
 
 VARIANTS = ({}, {"calls": 1}, {"backend": "mtmalloc"})
@@ -103,3 +105,17 @@ def test_environment_is_untouched(place):
     seen = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
     for key in ("LD_PRELOAD", "MALLOCTAP"):
         check_equal(seen.get(key), environment[key], key)
+
+
+def test_unrecorded_costs_no_memory(place):
+    """Without a file there is nothing to sample for."""
+    peak = {}
+    for name, environment in (("plain", clean_environment()),
+                              ("tapped", tapped("/no/such/place/x.mtap", calls=1))):
+        script = ("import resource\nfor i in range(300000): bytes(600)\n"
+                  "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+        environment["PYTHONMALLOC"] = "malloc"
+        done = run([os.path.realpath(sys.executable), "-c", script], place, environment)
+        check_exit(done, 0, f"python3, {name}")
+        peak[name] = int(done.stdout)
+    check(peak["tapped"] < peak["plain"] + 4096, f"peak in KiB: {peak}")

@@ -257,6 +257,11 @@ struct thread *lifecycle_thread(void)
     }
     sample_thread_init(thread, slot);
     read_name(slot);
+    /* A signal handler may have forked meanwhile: then this is a child, and the slot its parent's. */
+    if (__atomic_load_n(&process.state, __ATOMIC_RELAXED) != READY) {
+        thread->limit = LIMIT_UNKNOWN;
+        return NULL;
+    }
     thread_publish(thread, slot, sample_distance(thread));
     /* The C library keeps the first 32 keys in the thread itself; beyond, it would allocate. */
     if (image.notices_exits && image.exit_key < 32)

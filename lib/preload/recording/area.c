@@ -88,7 +88,7 @@ static bool extend(struct area *area, uint64_t least)
     void *memory = NULL;
     while (count < PIECES_MAX && size >= least && size > 0) {
         memory = recording_add_extent((enum malloctap_extent_kind)area->kind, size);
-        if (memory != NULL || size <= first_size[area->kind])
+        if (memory != NULL || size <= PIECE_ALIGN)
             break;
         size = ALIGN_UP(size / 2, PIECE_ALIGN);
     }
@@ -164,14 +164,17 @@ static uint32_t piece_count(const struct area *area)
     return __atomic_load_n(&area->count, __ATOMIC_ACQUIRE);
 }
 
-/* The piece with this offset, as a copy: a fork in a signal handler may wipe the area at any
- * moment. False when there is none. */
+/* The piece with this offset, as a copy that was read once: a fork in a signal handler may wipe the
+ * area at any moment. False when there is none. */
 static bool piece_of(const struct area *area, uint32_t count, uint64_t offset, struct piece *ret)
 {
     for (uint32_t i = count; i-- > 0;) {
-        *ret = area->pieces[i];
-        if (offset >= ret->start)
-            return ret->memory != NULL && offset - ret->start < ret->size;
+        ret->start = __atomic_load_n(&area->pieces[i].start, __ATOMIC_RELAXED);
+        if (offset < ret->start)
+            continue;
+        ret->size = __atomic_load_n(&area->pieces[i].size, __ATOMIC_RELAXED);
+        ret->memory = __atomic_load_n(&area->pieces[i].memory, __ATOMIC_RELAXED);
+        return ret->memory != NULL && offset - ret->start < ret->size;
     }
     return false;
 }

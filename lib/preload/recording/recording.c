@@ -101,14 +101,19 @@ static void remember_mapping(void *memory, uint64_t size)
     mapping_count++;
 }
 
+static bool recording_was_wiped(void)
+{
+    return __atomic_load_n(&recording.header, __ATOMIC_RELAXED) == NULL;
+}
+
 /* Beyond the room: another part of the file. What was left of the room stays a hole in it. */
 static void *map_beyond_room(uint64_t size)
 {
-    if (recording.frozen)
+    if (recording.frozen || recording_was_wiped())
         return NULL;
     uint64_t offset = recording.end + recording.room_bytes;
     void *memory = recording.in_file ? file_extend(&file, offset, size) : sys_map_anonymous(size);
-    if (memory == NULL)
+    if (memory == NULL || recording_was_wiped())
         return NULL;
     remember_mapping(memory, size);
     recording.end = offset + size;
@@ -122,7 +127,9 @@ static void *map_more(uint64_t size)
     if (recording.room_bytes < size)
         return map_beyond_room(size);
     char *memory = recording.room;
-    if (recording.in_file && !file_fill(memory, size))
+    bool filled = !recording.in_file || file_fill(memory, size);
+    /* Meanwhile a signal handler may have forked, and this be the child, where all was wiped. */
+    if (!filled || recording_was_wiped())
         return NULL;
     recording.room += size;
     recording.room_bytes -= size;

@@ -77,25 +77,28 @@ static struct malloctap_chunk *claim(uint64_t first_ticks)
 
 void ring_release(struct thread *thread)
 {
-    struct malloctap_chunk *chunk = thread->chunk;
-    if (chunk == NULL)
-        return;
     /* First let go of it: once it is sealed it may be another's. */
-    thread->chunk = NULL;
-    __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
+    struct malloctap_chunk *chunk = __atomic_exchange_n(&thread->chunk, NULL, __ATOMIC_RELAXED);
+    if (chunk != NULL)
+        __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
 }
 
 bool ring_append(struct thread *thread, const struct malloctap_record *record, uint64_t ticks)
 {
     const uint32_t room = RECORDING_CHUNK_SIZE - sizeof(struct malloctap_chunk);
-    if (thread->chunk != NULL && thread->chunk->committed + record->length > room)
+    /* Read once: a fork in a signal handler may wipe the thread's state at any moment. */
+    struct malloctap_chunk *chunk = __atomic_load_n(&thread->chunk, __ATOMIC_RELAXED);
+    if (chunk != NULL && chunk->committed + record->length > room) {
         ring_release(thread);
-    if (thread->chunk == NULL)
-        thread->chunk = claim(ticks);
-    struct malloctap_chunk *chunk = thread->chunk;
+        chunk = NULL;
+    }
     if (chunk == NULL) {
-        recording_lost(records_no_space, 1);
-        return false;
+        chunk = claim(ticks);
+        if (chunk == NULL) {
+            recording_lost(records_no_space, 1);
+            return false;
+        }
+        __atomic_store_n(&thread->chunk, chunk, __ATOMIC_RELAXED);
     }
     memcpy((char *)(chunk + 1) + chunk->committed, record, record->length);
     chunk->records++;
