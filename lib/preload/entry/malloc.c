@@ -48,9 +48,21 @@ EXPORT void *malloc(size_t size)
     return returned(MALLOCTAP_OP_MALLOC, size, backend.malloc(size));
 }
 
+/* free(NULL) has no business at the backend, and none in the slow path unless it is drawn. */
+static bool free_of_null(const void *block)
+{
+    if (block != NULL || !thread_spend(thread_current(), 0))
+        return false;
+    count_free(thread_counters());
+    counter_add(&thread_counters()->frees_null, 1);
+    return true;
+}
+
 static cold void slow_free_by(enum call_function function, void *block, size_t alignment,
                               size_t size)
 {
+    if (free_of_null(block))
+        return;
     slow_free(&(struct call){function, MALLOCTAP_OP_FREE, .size = size, .alignment = alignment,
                              .block = block});
 }
@@ -100,6 +112,10 @@ EXPORT void *calloc(size_t count, size_t unit)
 
 static cold void *slow_realloc(void *block, size_t size)
 {
+    if (block == NULL && fast_alloc(MALLOCTAP_OP_REALLOC, size)) {
+        counter_add(&thread_counters()->reallocs_from_null, 1);
+        return returned(MALLOCTAP_OP_REALLOC, size, backend.realloc(NULL, size));
+    }
     struct call call = {CALL_realloc, MALLOCTAP_OP_REALLOC, .size = size, .block = block};
     slow_alloc(&call);
     return call.result;

@@ -157,9 +157,18 @@ bool file_fill(void *memory, uint64_t size)
     return !fills_holes || SYS_RETRY(syscall(SYS_madvise, memory, size, MADV_POPULATE_WRITE)) == 0;
 }
 
+/* Pages one by one: read ahead of the holes, the kernel would clear megabytes at the first touch. */
+static void *map_file(int fd, uint64_t offset, uint64_t size)
+{
+    void *memory = sys_map(size, MAP_SHARED, fd, offset);
+    if (memory != NULL)
+        syscall(SYS_madvise, memory, size, MADV_RANDOM);
+    return memory;
+}
+
 static void *allocate_and_map(int fd, uint64_t offset, uint64_t size)
 {
-    return allocate(fd, offset, size) ? sys_map(size, MAP_SHARED, fd, offset) : NULL;
+    return allocate(fd, offset, size) ? map_file(fd, offset, size) : NULL;
 }
 
 /* Allocate the first `filled` bytes, and the others too unless they can be filled later. */
@@ -172,7 +181,7 @@ static void *map_with_holes(int fd, uint64_t filled, uint64_t *wanted)
     uint64_t size = *wanted;
     if (size > filled && syscall(SYS_ftruncate, fd, size) != 0)
         return NULL;
-    void *memory = sys_map(size, MAP_SHARED, fd, 0);
+    void *memory = map_file(fd, 0, size);
     if (memory == NULL)
         return NULL;
     fills_holes = syscall(SYS_madvise, memory, 4096, MADV_POPULATE_WRITE) == 0;
