@@ -166,7 +166,9 @@ static void print_locks(const struct summary *summary, FILE *out)
         emit_table_cell(table, emit_size((double)lock->in_use_bytes).text);
         emit_table_cell(table, emit_size((double)lock->requested_bytes).text);
     }
-    fputs("\nLocks of the allocator, exact:\n", out);
+    fputs(
+        "\nLocks of the allocator; waits are exact, acquisitions too once the program has ended by itself:\n",
+        out);
     emit_table_print(table, out);
     emit_table_destroy(table);
 }
