@@ -129,6 +129,21 @@ static _Atomic uint32_t *bucket_of(struct module_index *index, const struct obje
     return &index->buckets[(object->start >> 12) * 0x9e3779b97f4a7c15ULL >> 55];
 }
 
+/* The module of this object among those from `id` on in their bucket; 0 when it is not there. */
+static uint32_t find_from(const struct module_index *index, uint32_t id,
+                          const struct object *object)
+{
+    while (id != 0) {
+        const struct module_entry *entry = &index->entries[id];
+        if (entry->start == object->start && entry->end == object->end &&
+            entry->bias == object->bias &&
+            entry->identity.hash == identity_hash(&entry->identity, object))
+            return id;
+        id = entry->next;
+    }
+    return 0;
+}
+
 static cold uint32_t add(struct module_index *index, const struct object *object)
 {
     uint32_t id = 0;
@@ -146,11 +161,15 @@ static cold uint32_t add(struct module_index *index, const struct object *object
     entry->bias = object->bias;
     entry->identity = identify(object);
     _Atomic uint32_t *bucket = bucket_of(index, object);
-    entry->next = atomic_load_explicit(bucket, memory_order_relaxed);
-    /* Release: pairs with the acquire in lookup(), the entry is complete before it can be found. */
-    while (!atomic_compare_exchange_weak_explicit(bucket, &entry->next, id, memory_order_release,
-                                                  memory_order_relaxed))
-        ;
+    entry->next = atomic_load_explicit(bucket, memory_order_acquire);
+    /* Release: pairs with the acquires, the entry is complete before it can be found. Another
+     * thread may have been first: then its module counts, so that equal stacks stay equal. */
+    do {
+        uint32_t other = find_from(index, entry->next, object);
+        if (other != 0)
+            return other;
+    } while (!atomic_compare_exchange_weak_explicit(bucket, &entry->next, id, memory_order_acq_rel,
+                                                    memory_order_acquire));
     return id;
 }
 
@@ -159,15 +178,10 @@ static uint32_t lookup(_Atomic(void *) *slot, const struct object *object)
     struct module_index *index = table_get(slot, sizeof(*index));
     if (index == NULL)
         return 0;
-    uint32_t id = atomic_load_explicit(bucket_of(index, object), memory_order_acquire);
-    while (id != 0) {
-        const struct module_entry *entry = &index->entries[id];
-        if (entry->start == object->start && entry->end == object->end &&
-            entry->bias == object->bias &&
-            entry->identity.hash == identity_hash(&entry->identity, object))
-            return id;
-        id = entry->next;
-    }
+    uint32_t head = atomic_load_explicit(bucket_of(index, object), memory_order_acquire);
+    uint32_t id = find_from(index, head, object);
+    if (id != 0)
+        return id;
     return add(index, object);
 }
 
