@@ -216,7 +216,7 @@ struct malloctap_header {
     char command_line[1024];  /* arguments separated by spaces, quoted as a shell would need */
     char backend[64];         /* as asked: own, libc, mtmalloc, ... */
     char backend_object[512]; /* the object whose malloc is called; "built in" for mtmalloc */
-    char options[512];        /* in force, KEY=VALUE with commas */
+    char options[512];        /* as given, KEY=VALUE with commas */
     /* calls of threads that could not get a slot; bumped atomically */
     struct malloctap_counters unslotted;
     struct malloctap_exited exited;
@@ -240,7 +240,7 @@ struct malloctap_header {
  *     | module     | return address - the module's load bias     |
  *     +------------+---------------------------------------------+
  * Module 0: no known object (generated code); the low bits are the plain address. A frame holds a
- * *return* address: look up symbols at address - 1, except where the frame is marked exact.
+ * *return* address: look up symbols at address - 1. Of an interrupted frame it is the pc plus 1.
  */
 struct malloctap_stack {
     uint32_t frame_count; /* written last */
@@ -357,9 +357,9 @@ enum malloctap_lock_kind {
  * One row of the LOCKS area. Rows of kind 0 are not in use and to be skipped: there are gaps. A row
  * appears when its locks are first used in this process.
  *
- * Waits and the OVERSIZE row are exact at every moment. The other rows lag in `acquisitions` and what
- * is in use, for each cache by less than 512 buffers taken and as many returned, and less than half of
- * all; a finished recording has everything.
+ * Waits and the OVERSIZE row are exact at every moment. The other rows lag in `acquisitions` and
+ * what is in use, for each cache by less than 512 buffers taken and as many returned, and less than
+ * half of all; a finished recording has everything.
  */
 struct malloctap_lock_row {
     uint32_t kind;        /* enum malloctap_lock_kind, written last */
@@ -371,10 +371,10 @@ struct malloctap_lock_row {
     uint64_t wait_ns;   /* sum over the contended ones */
     uint64_t wait_max_ns;
     /* memory behind these locks */
-    uint64_t held_bytes;   /* obtained from the system */
-    uint64_t buffers;      /* CACHE: buffers, OVERSIZE: blocks; in use or free */
-    uint64_t in_use;       /* of these, handed out */
-    uint64_t in_use_bytes; /* as rounded up */
+    uint64_t held_bytes;      /* obtained from the system */
+    uint64_t buffers;         /* CACHE: buffers, OVERSIZE: blocks; in use or free */
+    uint64_t in_use;          /* of these, handed out */
+    uint64_t in_use_bytes;    /* as rounded up */
     uint64_t requested_bytes; /* of these, asked for when they were handed out */
     uint64_t reserved[5];
 };

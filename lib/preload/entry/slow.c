@@ -184,12 +184,12 @@ void slow_prepare(void)
 struct thread *slow_inside_begin(void)
 {
     struct thread *thread = thread_current();
-    if (thread->limit == LIMIT_UNKNOWN || thread->busy != THREAD_IDLE)
+    uint64_t limit = thread->limit;
+    if (limit == LIMIT_UNKNOWN || thread->busy != THREAD_IDLE)
         return NULL;
-    thread->outside_limit = thread->limit;
+    thread->outside_limit = limit;
     thread->busy = THREAD_INSIDE;
-    thread->limit = LIMIT_SLOW;
-    return thread;
+    return thread_change_limit(thread, limit, LIMIT_SLOW) ? thread : NULL;
 }
 
 void slow_inside_end(struct thread *thread)
