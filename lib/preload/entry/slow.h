@@ -6,7 +6,7 @@
 #ifndef PRELOAD_SLOW_H
 #define PRELOAD_SLOW_H
 
-#include "call.h"
+#include <backend/call.h>
 
 /* Count, forward and record the call; the backend's result and errno stay as it left them. */
 void slow_alloc(struct call *call);

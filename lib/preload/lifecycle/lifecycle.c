@@ -12,10 +12,10 @@
 #include <recording/area.h>
 #include <recording/recording.h>
 #include <recording/ring.h>
+#include <recording/tid.h>
 #include <sample/lives.h>
 #include <sample/sample.h>
 #include <sys.h>
-#include <thread/tid.h>
 #include <wiped.h>
 
 #include <pthread.h>

@@ -2,11 +2,11 @@
 #include "area.h"
 
 #include "recording.h"
+#include "tid.h"
 
 #include <compiler.h>
 #include <config/config.h>
 #include <sys.h>
-#include <thread/tid.h>
 #include <wiped.h>
 
 #include <linux/futex.h>

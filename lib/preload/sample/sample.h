@@ -12,7 +12,7 @@
 
 #include "lives.h"
 
-#include <entry/call.h>
+#include <backend/call.h>
 #include <thread/thread.h>
 
 /* Prepare to take stacks: for the constructor, as it may open a library. */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "thread.h"
 
-#include "tid.h"
-
 #include <recording/area.h>
 #include <recording/recording.h>
 #include <recording/ring.h>
+#include <recording/tid.h>
 #include <sys.h>
 #include <wiped.h>
 

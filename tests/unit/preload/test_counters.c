@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include <thread/thread.h>
-#include <thread/tid.h>
+#include <recording/tid.h>
 
 #include <pthread.h>
 #include <sys/syscall.h>

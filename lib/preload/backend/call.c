@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "call.h"
 
-#include <backend/backend.h>
+#include "backend.h"
+
 #include <boot/arena.h>
 
 #include <string.h>

@@ -10,7 +10,7 @@
 
 enum call_function {
 #define FUNCTION(name, result, parameters) CALL_##name,
-#include <backend/functions.def>
+#include "functions.def"
 #undef FUNCTION
     CALL_operator_new, /* already made: an exception may leave it, so it is not made in here */
     CALL_operator_delete,
