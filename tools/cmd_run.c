@@ -20,14 +20,14 @@ enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER, NO_CHILDREN };
 
 static const struct option_row rows[] = {
     {'b', "backend", "BACKEND", "own (default), libc, mtmalloc, jemalloc, ... or a library's path"},
-    {'m', "mode", "MODE", "sample (default) or count"},
+    {'m', "mode", "MODE", "sample (default), log (every call, for leak hunts) or count"},
     {'o', "output", "FILE", "recording (default: malloctap.PROGRAM.PID.mtap)"},
     {'f', "force", NULL, "replace FILE where it is a recording"},
     {'q', "quiet", NULL, "print no summary at the end"},
     {CALLS, "calls", "N", "sample one in N calls, on average"},
     {BYTES, "bytes", "SIZE", "sample one in SIZE bytes, on average"},
     {FRAMES, "frames", "N", "record up to N frames of a stack (1 to 256)"},
-    {RING, "ring", "SIZE", "keep the newest SIZE of records; 0: all"},
+    {RING, "ring", "SIZE", "keep the newest SIZE of records; 0: all (default: 256M, of a log all)"},
     {WALKER, "walker", "NAME", "how stacks are walked: auto, cfi, libunwind, none"},
     {NO_CHILDREN, "no-children", NULL, "do not record the processes that PROGRAM starts"},
     {0},
@@ -48,6 +48,7 @@ static const struct command_usage usage = {
 
 struct run_options {
     const char *backend;
+    const char *mode;
     const char *output;
     bool force;
     bool quiet;
@@ -61,12 +62,13 @@ struct run_options {
 
 static int mode_take(struct run_options *options, const char *mode)
 {
-    if (strcmp(mode, "log") == 0)
-        return bad_input("run: -m log: this version cannot log every call yet; use -m sample");
-    if (strcmp(mode, "sample") != 0 && strcmp(mode, "count") != 0)
-        return bad_input("run: -m %s: no such mode; use sample or count", mode);
-    tap_set(&options->tap, "mode", mode);
-    return EXIT_DONE;
+    static const char *const modes[] = {"sample", "log", "count"};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(mode, modes[i]) == 0) {
+            options->mode = mode;
+            return EXIT_DONE;
+        }
+    return bad_input("run: -m %s: no such mode; use sample, log or count", mode);
 }
 
 static int number_take(struct run_options *options, const char *key, const char *text,
@@ -135,6 +137,14 @@ static int option_take(struct run_options *options, int key)
     default:
         return EXIT_BAD_INPUT; /* said already */
     }
+}
+
+/* A log with holes finds no leaks: unless told otherwise it is kept whole. */
+static void mode_set(struct run_options *options)
+{
+    tap_set(&options->tap, "mode", options->mode);
+    if (strcmp(options->mode, "log") == 0 && !*options->ring)
+        tap_set(&options->tap, "ring", "0");
 }
 
 /* ---- waiting -------------------------------------------------------------------------------- */
@@ -265,7 +275,7 @@ static int run(struct run_options *options, const struct program *program, char 
 /* Everything that can be wrong is found before the program starts. */
 int command_run(int argc, char **argv)
 {
-    struct run_options options = {.backend = "own"};
+    struct run_options options = {.backend = "own", .mode = "sample"};
     int key;
     while ((key = options_next(&usage, argc, argv)) != OPTIONS_END) {
         if (key == OPTIONS_HELP)
@@ -280,6 +290,7 @@ int command_run(int argc, char **argv)
     struct program program;
     struct backend backend;
     struct tap *tap = &options.tap;
+    mode_set(&options);
     if (program_check(argv[optind], &program, message, sizeof message) ||
         backend_init(options.backend, &backend, message, sizeof message))
         return bad_input("%s", message);
