@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "linkage.h"
 
+#include "loader.h"
+
 #include <compiler.h>
 
 #include <string.h>
@@ -12,27 +14,10 @@ static const void *dynamic_pointer(uintptr_t bias, ElfW(Addr) value)
     return (const void *)(value < bias ? bias + value : value);
 }
 
-static bool object_read(const struct dl_phdr_info *info, struct linked_object *ret)
+bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret)
 {
-    *ret = (struct linked_object){
-        .path = info->dlpi_name, .bias = info->dlpi_addr, .start = UINTPTR_MAX};
-    const ElfW(Dyn) *dynamic = NULL;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-        uintptr_t at = info->dlpi_addr + header->p_vaddr;
-        if (header->p_type == PT_DYNAMIC)
-            dynamic = (const ElfW(Dyn) *)at;
-        if (header->p_type != PT_LOAD)
-            continue;
-        if (at < ret->start)
-            ret->start = at;
-        if (at + header->p_memsz > ret->end)
-            ret->end = at + header->p_memsz;
-    }
-    if (dynamic == NULL)
-        return false;
     size_t soname = 0;
-    for (; dynamic->d_tag != DT_NULL; dynamic++) {
+    for (; dynamic != NULL && dynamic->d_tag != DT_NULL; dynamic++) {
         const void *pointer = dynamic_pointer(ret->bias, dynamic->d_un.d_ptr);
         switch (dynamic->d_tag) {
         case DT_SYMTAB:
@@ -60,6 +45,26 @@ static bool object_read(const struct dl_phdr_info *info, struct linked_object *r
     return ret->symbols != NULL && ret->strings != NULL;
 }
 
+static bool object_read(const struct dl_phdr_info *info, struct linked_object *ret)
+{
+    *ret = (struct linked_object){
+        .path = info->dlpi_name, .bias = info->dlpi_addr, .start = UINTPTR_MAX};
+    const ElfW(Dyn) *dynamic = NULL;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uintptr_t at = info->dlpi_addr + header->p_vaddr;
+        if (header->p_type == PT_DYNAMIC)
+            dynamic = (const ElfW(Dyn) *)at;
+        if (header->p_type != PT_LOAD)
+            continue;
+        if (at < ret->start)
+            ret->start = at;
+        if (at + header->p_memsz > ret->end)
+            ret->end = at + header->p_memsz;
+    }
+    return linkage_read_dynamic(dynamic, ret);
+}
+
 struct walk {
     bool (*visit)(const struct linked_object *, void *);
     void *context;
@@ -75,7 +80,7 @@ static int walk_one(struct dl_phdr_info *info, size_t size, void *context)
 bool linkage_find(bool (*visit)(const struct linked_object *, void *), void *context)
 {
     struct walk walk = {visit, context};
-    return dl_iterate_phdr(walk_one, &walk) != 0;
+    return loader_iterate(walk_one, &walk) != 0;
 }
 
 static uint32_t gnu_hash(const char *name)

@@ -4,8 +4,7 @@
  *
  * dlsym and dlopen may allocate, and their errors are kept for the program to see. So the few
  * symbols that decide where calls go are looked up here, in the objects' own hash tables. Takes the
- * loader's list lock for a moment (dl_iterate_phdr): for use at the start and on rare paths, not
- * per call.
+ * loader's list lock for a moment: for use at the start and on rare paths, not per call.
  */
 #ifndef PRELOAD_LINKAGE_H
 #define PRELOAD_LINKAGE_H
@@ -47,6 +46,10 @@ bool linkage_by_soname(const char *soname, struct linked_object *ret);
 /* Address of a symbol the object defines (an indirect function is resolved); NULL if it does not.
  */
 void *linkage_symbol(const struct linked_object *object, const char *symbol);
+
+/* Fill in symbols and names from an object's dynamic section; `ret->bias` is set. False when there
+ * are none. */
+bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret);
 
 /* Whether the object takes `symbol` from elsewhere. */
 bool linkage_imports(const struct linked_object *object, const char *symbol);
