@@ -52,3 +52,10 @@ uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *fl
     errno = saved_errno;
     return id;
 }
+
+uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *memory,
+                              uint32_t limit, uint32_t *flags)
+{
+    (void)memory;
+    return stack_capture(tables, limit, flags);
+}

@@ -9,6 +9,8 @@
 #ifndef PRELOAD_STACK_CAPTURE_H
 #define PRELOAD_STACK_CAPTURE_H
 
+#include "memory.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,5 +41,13 @@ enum stack_walker stack_walker_init(enum stack_walker wanted, bool may_ask_kerne
  * under 6 KiB of stack. Preserves errno.
  */
 uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *flags);
+
+/*
+ * The same stack, for a fraction of the cost where the thread takes one after the other: `memory`
+ * is the calling thread's own (memory.h). 0, too, when the process was forked meanwhile by a signal
+ * handler: the child has another depot.
+ */
+uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *memory,
+                              uint32_t limit, uint32_t *flags);
 
 #endif
