@@ -184,6 +184,20 @@ struct malloctap_losses {
 #undef X
 };
 
+/*
+ * What a tool asks of the running process; the only part of a recording that others may write. The
+ * tool fills in the values, then adds 1 to `generation` (release). Each thread looks from time to
+ * time, at the latest after as many calls as separate two samples, and obeys.
+ */
+struct malloctap_control {
+    uint32_t generation;
+    uint32_t seen;  /* the last generation that some thread obeyed */
+    uint32_t mode;  /* enum malloctap_mode from now on; 0: as it was at the start */
+    uint32_t reserved;
+    uint64_t calls; /* one in so many calls is sampled from now on; 0: as at the start */
+    uint64_t bytes; /* one sample in so many bytes; 0: as at the start */
+};
+
 struct malloctap_header {
     uint64_t magic;       /* stored last (release) of what never changes again */
     uint32_t version;     /* of the format: larger than the reader's: refuse */
@@ -209,7 +223,14 @@ struct malloctap_header {
     uint64_t call_units;     /* k: units a call costs beside its bytes */
     uint64_t ring_limit;     /* bytes of CHUNKS the ring may take; 0: unbounded */
     uint64_t peak_rss_bytes; /* VmHWM at the end; 0: unknown */
-    uint64_t reserved[8];
+    uint64_t rss_bytes;      /* VmRSS at the end; 0: unknown */
+    uint64_t probe_cost_ns;  /* what a probe itself takes, already subtracted from every time_ns */
+    /* Of a bounded ring: no record earlier than this is sure to be there any more; an allocation
+     * from before may have ended without a trace. 0: nothing was overwritten. */
+    uint64_t overwritten_until;
+    uint64_t lost_since; /* when the first record was lost for want of space; 0: none was */
+    struct malloctap_control control;
+    uint64_t reserved[7];
     struct malloctap_losses lost;
     /* NUL-terminated, cut to fit; never empty but where unknown */
     char executable[1024];
@@ -280,6 +301,11 @@ enum malloctap_chunk_state {
     MALLOCTAP_CHUNK_SEALED = 2, /* its owner is done with it */
 };
 
+enum malloctap_chunk_content {
+    MALLOCTAP_CHUNK_RECORDS = 0, /* struct malloctap_record and its like */
+    MALLOCTAP_CHUNK_LOG = 1,     /* every call, in the encoding below */
+};
+
 /*
  * Chunk i is at offset i * chunk_size of the CHUNKS area: this header, then `committed` bytes of
  * records. A reader reads `sequence`, then this header, then the records, then `sequence` again: if
@@ -293,9 +319,11 @@ struct malloctap_chunk {
     uint64_t sequence;    /* order of claims over the whole recording, from 1; 0: never used */
     uint64_t thread;      /* malloctap_thread_slot.thread of the owner */
     uint64_t first_ticks; /* no record in the chunk is earlier */
-    uint32_t records;
+    uint32_t records;     /* complete ones, at most one behind `committed` */
     uint32_t tid;
-    uint64_t reserved[3];
+    uint64_t last_ticks; /* SEALED: no record in the chunk is later */
+    uint32_t content;    /* enum malloctap_chunk_content */
+    uint32_t reserved[3];
 };
 
 enum malloctap_record_kind {
@@ -316,6 +344,17 @@ struct malloctap_record {
 #define MALLOCTAP_SAMPLE_UNTRACKED                                                                 \
     2u /* no FREED record will follow: no room in the address table */
 
+/* What happened to the thread while the sampled call was in the allocator. */
+enum malloctap_probe {
+    MALLOCTAP_PROBE_NONE = 0,      /* not probed */
+    MALLOCTAP_PROBE_FAST = 1,      /* the allocator's own work, spinning included */
+    MALLOCTAP_PROBE_FAULTING = 2,  /* the kernel gave pages */
+    MALLOCTAP_PROBE_BLOCKED = 3,   /* it slept: waiting, mostly for a lock; wait_ns says how long */
+    MALLOCTAP_PROBE_PREEMPTED = 4, /* another thread got the processor: time_ns is not the call's */
+    MALLOCTAP_PROBE_UNCLASSED = 5, /* timed, but the kernel may not be asked what happened */
+    MALLOCTAP_PROBES,
+};
+
 /*
  * A sampled call. `weight` is 1 / p, p being the probability with which this very call was sampled:
  * the sum of weight is an unbiased estimate of the number of calls, the sum of weight * size of the
@@ -328,9 +367,12 @@ struct malloctap_sample {
     uint64_t size;    /* ALLOC: bytes requested; FREE: 0 */
     double weight;
     uint32_t flags;   /* MALLOCTAP_SAMPLE_... */
-    uint32_t probe;   /* 0: not probed; reserved for the class of the call */
-    uint64_t time_ns; /* inside the allocator; 0: not probed */
-    uint64_t wait_ns;
+    uint32_t probe;   /* enum malloctap_probe */
+    uint64_t time_ns; /* inside the allocator */
+    uint64_t wait_ns; /* of these, waiting */
+    uint64_t usable;  /* ALLOC: bytes the backend holds for the block (malloc_usable_size); else 0 */
+    uint32_t peak_rss_kib; /* of the process up to now; 0: not known */
+    uint32_t reserved;
 };
 
 /* The end of a sampled allocation, by free or realloc in any thread; head.stack is the
@@ -342,6 +384,86 @@ struct malloctap_freed {
     uint64_t size; /* of the allocation */
     double weight; /* of the allocation */
     uint64_t allocated_ticks;
+};
+
+/* ---- the log ------------------------------------------------------------------------------------
+ */
+
+/*
+ * A chunk of content LOG holds one event a call, in the order of the calls of its thread. All is
+ * little-endian and unaligned. Each chunk can be read alone: times, addresses and stacks are
+ * relative to the event before, at the chunk's start to first_ticks, address 0 and stack 0.
+ *
+ *   tag, 16 bits:  15    13 12    10 9      7 6      4    3    2  0
+ *                 +--------+--------+--------+--------+------+-----+
+ *                 |  size  |address | stack  |  time  |failed| op  |   op: enum malloctap_op
+ *                 +--------+--------+--------+--------+------+-----+
+ *   realloc only, 8 bits:  7  6 5      3 2      0
+ *                         +----+--------+--------+
+ *                         | 0  |duration|  old   |
+ *                         +----+--------+--------+
+ *   then, each as long as the tag says: time, stack, address, size, old, duration
+ *
+ * A length of 0 ... 6 is so many bytes, 7 is eight bytes.
+ *   time     ticks since the `time` of the event before, modulo 2^64. Of an allocation: when the
+ *            memory was obtained; of a free: before it goes back; of a realloc: before the old block
+ *            goes back. A call that a signal handler interrupted comes after those of the handler.
+ *   stack    id in the depot; length 0: that of the event before.
+ *   address  of the block obtained or given back, as a distance (see below) from the address in the
+ *            event before; of a realloc that did not fail, from `old`. Where the call obtained or
+ *            gave back none (it failed, free(NULL)), `failed` is set and the length is 0: address 0.
+ *            A realloc to size 0 that just gave its block back has not failed; its address and size
+ *            have length 0 (a block resized to 0 in place has its address in eight bytes).
+ *   size     bytes requested; of a free: length 0.
+ *   old      the block given to realloc, as a distance from the address in the event before; eight
+ *            zero bytes: NULL.
+ *   duration ticks from `time` until the new block was obtained.
+ * "The address in the event before" is its block's, that of a realloc without one is `old`; where
+ * there is none either, it is the one before that.
+ *
+ * A distance of less than 2^46 that is a multiple of 8 is (|distance| / 8) * 2 + (1 if negative), in
+ * up to 6 bytes; instead of any other stands, in eight bytes, the address itself.
+ */
+#define MALLOCTAP_LOG_OP(tag) ((tag)&7u)
+#define MALLOCTAP_LOG_FAILED 8u
+#define MALLOCTAP_LOG_TIME_SHIFT 4
+#define MALLOCTAP_LOG_STACK_SHIFT 7
+#define MALLOCTAP_LOG_ADDRESS_SHIFT 10
+#define MALLOCTAP_LOG_SIZE_SHIFT 13
+#define MALLOCTAP_LOG_OLD_SHIFT 0
+#define MALLOCTAP_LOG_DURATION_SHIFT 3
+#define MALLOCTAP_LOG_LENGTH(tag, shift) ((tag) >> (shift)&7u)
+#define MALLOCTAP_LOG_EVENT_MAX 48u /* no event is longer */
+
+/* ---- latency ------------------------------------------------------------------------------------
+ */
+
+/*
+ * Log-linear histograms of the time that probed calls took, one row a thread (struct
+ * malloctap_thread_slot.latency says where); preempted calls are left out. A bucket holds the sum of
+ * the weights of its calls, so a quantile of a row is an unbiased estimate of the quantile of all
+ * calls. Bucket b < 16 is b ns; from there each power of two has 8 buckets: b holds the times from
+ * (8 + b % 8) << (b / 8 - 1) ns up to the next bucket's. The last one holds all that are longer.
+ *
+ * Rows follow one another from the start of each LATENCY extent; one that is all zeros is not in use.
+ */
+#define MALLOCTAP_LATENCY_BUCKETS 320u
+
+struct malloctap_latency {
+    uint64_t thread; /* malloctap_thread_slot.thread; 0: the row of all threads that were folded */
+    uint64_t reserved[7];
+    struct {
+        double weight[MALLOCTAP_PROBES]; /* calls by class, estimated; [NONE] is 0 */
+        double time_ns;                  /* of all classes but PREEMPTED, estimated */
+        double wait_ns;
+        uint64_t max_ns; /* the longest that was probed */
+        uint64_t samples;
+        /* the variances of the estimates time_ns and wait_ns: sums of weight * (weight - 1) * x^2 */
+        double time_variance;
+        double wait_variance;
+        double reserved[4];
+        double buckets[MALLOCTAP_LATENCY_BUCKETS];
+    } ops[MALLOCTAP_OPS];
 };
 
 /* ---- allocator locks ---------------------------------------------------------------------------
@@ -386,7 +508,8 @@ struct malloctap_lock_row {
     static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 MALLOCTAP_OFFSET(malloctap_header, state, 32);
 MALLOCTAP_OFFSET(malloctap_header, start_realtime_ns, 64);
-MALLOCTAP_OFFSET(malloctap_header, lost, 200);
+MALLOCTAP_OFFSET(malloctap_header, control, 168);
+MALLOCTAP_OFFSET(malloctap_header, lost, 256);
 MALLOCTAP_OFFSET(malloctap_thread_slot, counters, 128);
 MALLOCTAP_OFFSET(malloctap_counters, calls, 160);
 MALLOCTAP_OFFSET(malloctap_module, path, 72);
@@ -395,8 +518,9 @@ static_assert(sizeof(struct malloctap_thread_slot) <= MALLOCTAP_THREAD_SLOT_SIZE
 static_assert(sizeof(struct malloctap_header) <= MALLOCTAP_HEADER_SIZE, "header");
 static_assert(sizeof(struct malloctap_module) == 1024, "module");
 static_assert(sizeof(struct malloctap_chunk) == 64, "chunk");
-static_assert(sizeof(struct malloctap_sample) == 64, "sample");
+static_assert(sizeof(struct malloctap_sample) == 80, "sample");
 static_assert(sizeof(struct malloctap_freed) == 48, "freed");
+static_assert(sizeof(struct malloctap_latency) == 13504, "latency");
 static_assert(sizeof(struct malloctap_lock_row) == 128, "lock row");
 
 #endif

@@ -96,6 +96,8 @@ static bool parse_mode(enum malloctap_mode *to, const char *value)
         *to = MALLOCTAP_MODE_SAMPLE;
     else if (!strcmp(value, "count"))
         *to = MALLOCTAP_MODE_COUNT;
+    else if (!strcmp(value, "log"))
+        *to = MALLOCTAP_MODE_LOG;
     else
         return false;
     return true;
@@ -178,10 +180,7 @@ static void config_clamp(void)
         config.frames = config.frames ? MALLOCTAP_STACK_FRAMES_MAX : 1;
     if (config.calls == 0)
         config.calls = 1;
-    if (config.bytes == 0)
-        config.bytes = 1;
-    if (config.bytes > 1ULL << 46)
-        config.bytes = 1ULL << 46;
+    config.bytes = config_clamp_bytes(config.bytes);
 }
 
 void config_read(const char *options, int (*backend_option)(const char *key, const char *value))

@@ -37,10 +37,17 @@ extern struct config config HIDDEN;
  */
 void config_read(const char *options, int (*backend_option)(const char *key, const char *value));
 
-/* The cost of one call in units (bytes), so that one in `calls` calls is sampled. */
-static inline uint64_t config_call_units(void)
+/* What can be worked with. */
+static inline uint64_t config_clamp_bytes(uint64_t bytes)
 {
-    return (config.bytes + config.calls - 1) / config.calls;
+    const uint64_t most = 1ULL << 46;
+    return bytes == 0 ? 1 : bytes > most ? most : bytes;
+}
+
+/* The cost of one call in units (bytes), so that one in `calls` calls is sampled. */
+static inline uint64_t config_call_units(uint64_t calls, uint64_t bytes)
+{
+    return (bytes + calls - 1) / calls;
 }
 
 /* One line on stderr: "malloctap: " and the parts up to NULL. Silent when quiet. */

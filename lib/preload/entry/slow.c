@@ -3,8 +3,10 @@
 
 #include <boot/arena.h>
 #include <lifecycle/lifecycle.h>
+#include <log/log.h>
 #include <recording/recording.h>
 #include <sample/lives.h>
+#include <sample/orders.h>
 #include <sample/sample.h>
 #include <thread/thread.h>
 
@@ -53,24 +55,24 @@ static void count_unslotted(const struct call *call)
             counter_add_shared(&to[i], from[i]);
 }
 
-/* While the recorder works, calls of a signal handler that comes are counted on the fast path, and
- * not sampled. */
+/* From here to busy_end() the recorder is at work. */
 static uint64_t busy_begin(struct thread *thread)
 {
     uint64_t limit = thread->limit;
     thread->busy = THREAD_BUSY;
-    thread_change_limit(thread, limit, LIMIT_NEVER);
+    thread_change_limit(thread, limit, thread_busy_limit(thread));
     return limit;
 }
 
-static void busy_end(struct thread *thread, bool sampled, uint64_t limit)
+static void busy_end(struct thread *thread, bool drawn, uint64_t limit)
 {
-    if (sampled) {
-        limit = sample_distance(thread);
+    uint64_t busy_limit = thread_busy_limit(thread);
+    if (drawn) {
+        limit = orders_next_limit(thread);
         thread->spent = 0;
     }
     thread->busy = THREAD_IDLE;
-    thread_change_limit(thread, LIMIT_NEVER, limit);
+    thread_change_limit(thread, busy_limit, limit);
 }
 
 /* The recorder is at work below us on this thread: forward, count, but do not touch the ring. */
@@ -89,6 +91,8 @@ static void nested(struct thread *thread, struct call *call)
         count_given_back(thread_counters(), call);
     else
         count_returned(thread_counters(), call);
+    if (busy == THREAD_BUSY && thread->orders.mode == MALLOCTAP_MODE_LOG)
+        counter_add(&thread_counters()->samples_lost, 1);
 }
 
 /* A thread without a state cannot record that a sampled block ends: it is lost, and told. */
@@ -108,6 +112,63 @@ static struct thread *enter(void)
     return thread;
 }
 
+/* The block that a call ends is forgotten before it can be handed out again; true if it was a
+ * sampled one. */
+static bool end_sampled(const struct call *call, struct life *life, uint64_t *ticks)
+{
+    if (call->block == NULL || !lives_take(call->block, life))
+        return false;
+    *ticks = recording_ticks();
+    return true;
+}
+
+/* The call returned: a sampled block is gone, or, as the call failed, is still there. */
+static void conclude_sampled(struct thread *thread, const struct call *call,
+                             const struct life *life, uint64_t ticks)
+{
+    if (!failed(call))
+        sample_freed(thread, call, life, ticks);
+    else if (!lives_add(call->block, life))
+        counter_add(&thread_counters()->lives_lost, 1);
+}
+
+/* Log mode. Only the recorder's own work counts as busy: what a signal handler does while the
+ * backend works is logged. */
+static void log_alloc(struct thread *thread, struct call *call)
+{
+    struct life life;
+    uint64_t ended_at = 0, before = call->op == MALLOCTAP_OP_REALLOC ? recording_ticks() : 0;
+    bool ends_sampled = end_sampled(call, &life, &ended_at);
+    call_forward(call);
+    int error = errno;
+    uint64_t limit = busy_begin(thread);
+    count_returned(thread_counters(), call);
+    if (ends_sampled)
+        conclude_sampled(thread, call, &life, ended_at);
+    log_allocation(thread, call, failed(call), before);
+    busy_end(thread, orders_changed(thread), limit);
+    errno = error;
+}
+
+/* A call that ends a sampled block, or one to be sampled. */
+static void sample_alloc(struct thread *thread, struct call *call)
+{
+    struct life life;
+    uint64_t ended_at = 0;
+    bool drawn = !thread_spend(thread, call->size);
+    uint64_t limit = busy_begin(thread);
+    bool ends_sampled = end_sampled(call, &life, &ended_at);
+    call_forward(call);
+    int error = errno;
+    count_returned(thread_counters(), call);
+    if (ends_sampled)
+        conclude_sampled(thread, call, &life, ended_at);
+    if (drawn)
+        sample_allocation(thread, call);
+    busy_end(thread, drawn, limit);
+    errno = error;
+}
+
 void slow_alloc(struct call *call)
 {
     struct thread *thread = enter();
@@ -117,32 +178,31 @@ void slow_alloc(struct call *call)
         if (arena_owns(call->result))
             lives_mark(call->result, arena_usable_size(call->result));
         count_unslotted(call);
-        return;
-    }
-    if (thread->busy) {
+    } else if (thread->busy) {
         nested(thread, call);
-        return;
+    } else if (thread->orders.mode == MALLOCTAP_MODE_LOG) {
+        log_alloc(thread, call);
+    } else {
+        sample_alloc(thread, call);
     }
-    bool sampled = !thread_spend(thread, call->size);
+}
+
+/* Everything is recorded before the block goes back. */
+static void record_free(struct thread *thread, const struct call *call)
+{
+    bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;
+    bool drawn = !thread_spend(thread, 0);
     uint64_t limit = busy_begin(thread);
-
     struct life life;
-    uint64_t ticks = 0;
-    bool ends_sampled = call->block != NULL && lives_take(call->block, &life);
-    if (ends_sampled)
-        ticks = recording_ticks();
-    call_forward(call);
-    int error = errno;
-    count_returned(thread_counters(), call);
-    if (ends_sampled && !failed(call))
-        sample_freed(thread, call, &life, ticks);
-    else if (ends_sampled && !lives_add(call->block, &life))
-        counter_add(&thread_counters()->lives_lost, 1);
-    if (sampled)
-        sample_allocation(thread, call);
-
-    busy_end(thread, sampled, limit);
-    errno = error;
+    uint64_t ended_at;
+    count_given_back(thread_counters(), call);
+    if (end_sampled(call, &life, &ended_at))
+        sample_freed(thread, call, &life, ended_at);
+    if (logged)
+        log_free(thread, call);
+    else if (drawn)
+        sample_free(thread, call);
+    busy_end(thread, logged ? orders_changed(thread) : drawn, limit);
 }
 
 void slow_free(struct call *call)
@@ -159,17 +219,7 @@ void slow_free(struct call *call)
         nested(thread, call);
         return;
     }
-    bool sampled = !thread_spend(thread, 0);
-    uint64_t limit = busy_begin(thread);
-
-    count_given_back(thread_counters(), call);
-    struct life life;
-    if (call->block != NULL && lives_take(call->block, &life))
-        sample_freed(thread, call, &life, recording_ticks());
-    if (sampled)
-        sample_free(thread, call);
-
-    busy_end(thread, sampled, limit);
+    record_free(thread, call);
     errno = error;
     struct thread *inside = call->function == CALL_operator_delete ? slow_inside_begin() : NULL;
     call_forward(call);

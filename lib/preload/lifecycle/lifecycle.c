@@ -14,7 +14,9 @@
 #include <recording/ring.h>
 #include <recording/tid.h>
 #include <sample/lives.h>
+#include <sample/orders.h>
 #include <sample/sample.h>
+#include <sample/stacks.h>
 #include <sys.h>
 #include <wiped.h>
 
@@ -58,7 +60,7 @@ static void lifecycle_wipe(void)
     memset(&process, 0, sizeof process);
 }
 
-#define WIPED_MODULES(X) X(lifecycle) X(recording) X(area) X(ring) X(thread) X(sample) X(lives)
+#define WIPED_MODULES(X) X(lifecycle) X(recording) X(area) X(ring) X(thread) X(stacks) X(lives)
 
 static bool wipe_all_on_fork(void)
 {
@@ -218,13 +220,16 @@ static void thread_ends(void *state)
         return;
     int error = errno;
     /* While it records its end it is not to be sampled by a signal handler. */
-    uint64_t limit = thread->limit;
-    thread_change_limit(thread, limit, LIMIT_NEVER);
+    uint64_t limit = thread->limit, busy_limit = thread_busy_limit(thread);
+    thread->busy = THREAD_BUSY;
+    thread_change_limit(thread, limit, busy_limit);
     read_name(thread_storage.slot);
+    stacks_leave(thread);
     thread_leave(thread);
     if (backend_identity.kind == BACKEND_MTMALLOC)
         mtmalloc_stats_publish();
-    thread_change_limit(thread, LIMIT_NEVER, limit);
+    thread->busy = THREAD_IDLE;
+    thread_change_limit(thread, busy_limit, limit);
     errno = error;
 }
 
@@ -262,7 +267,7 @@ struct thread *lifecycle_thread(void)
         thread->limit = LIMIT_UNKNOWN;
         return NULL;
     }
-    thread_publish(thread, slot, sample_distance(thread));
+    thread_publish(thread, slot, orders_next_limit(thread));
     /* The C library keeps the first 32 keys in the thread itself; beyond, it would allocate. */
     if (image.notices_exits && image.exit_key < 32)
         pthread_setspecific(image.exit_key, thread);
@@ -289,7 +294,7 @@ static void own_work_end(struct thread *thread)
         return;
     thread_counters()->uncounted = 0;
     thread->busy = THREAD_IDLE;
-    thread->limit = sample_distance(thread);
+    thread->limit = orders_next_limit(thread);
 }
 
 __attribute__((constructor(101))) static void lifecycle_constructor(void)
@@ -297,8 +302,7 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     struct thread *thread = own_work_begin();
     tid_init();
     operators_init();
-    if (config.mode == MALLOCTAP_MODE_SAMPLE)
-        sample_open_walker(image.system_calls);
+    stacks_open_walker(image.system_calls);
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
     if (backend_identity.kind == BACKEND_MTMALLOC) {
         mtmalloc_stats_attach(&process.lock_rows);

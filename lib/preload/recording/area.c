@@ -14,7 +14,8 @@
 #include <time.h>
 
 #define PIECES_MAX 96u
-#define PIECE_MAX (64ull << 20)
+#define DOUBLE_UP_TO (8ull << 20)
+#define PIECE_MAX (1ull << 30)
 #define PIECE_ALIGN 65536ull /* a whole number of every kind of element */
 #define RETRY_TICKS 1000000000ull
 #define WAIT_TICKS 500000000ull
@@ -75,13 +76,21 @@ static uint64_t area_end(const struct area *area, uint32_t count)
     return count ? area->pieces[count - 1].start + area->pieces[count - 1].size : 0;
 }
 
-/* Double the area, up to PIECE_MAX at a time; when that cannot be had, try for less. */
+/* A few bytes are doubled; of many, an eighth is added: it may never be used. */
+static uint64_t next_size(const struct area *area, uint64_t start)
+{
+    if (start < DOUBLE_UP_TO)
+        return start ? start : first_size[area->kind];
+    uint64_t size = ALIGN_UP(start / 8, PIECE_ALIGN);
+    return size < DOUBLE_UP_TO ? DOUBLE_UP_TO : size > PIECE_MAX ? PIECE_MAX : size;
+}
+
+/* Add a piece to the area; when that cannot be had, try for less. */
 static bool extend(struct area *area, uint64_t least)
 {
     uint32_t count = area->count;
     uint64_t start = area_end(area, count);
-    uint64_t size = start ? start : first_size[area->kind];
-    size = size > PIECE_MAX ? PIECE_MAX : size;
+    uint64_t size = next_size(area, start);
     size = size < least ? ALIGN_UP(least, PIECE_ALIGN) : size;
     if (area->limit && start + size > area->limit)
         size = area->limit > start ? (area->limit - start) & ~(uint64_t)(PIECE_ALIGN - 1) : 0;

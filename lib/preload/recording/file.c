@@ -166,9 +166,25 @@ static void *map_file(int fd, uint64_t offset, uint64_t size)
     return memory;
 }
 
-static void *allocate_and_map(int fd, uint64_t offset, uint64_t size)
+void file_let_go(void *memory, uint64_t size)
 {
-    return allocate(fd, offset, size) ? map_file(fd, offset, size) : NULL;
+    if (fills_holes)
+        syscall(SYS_madvise, memory, size, MADV_DONTNEED);
+}
+
+/* A hole at the end of the file. */
+static bool lengthen(int fd, uint64_t end)
+{
+    if (within_size_limit(end))
+        return syscall(SYS_ftruncate, fd, end) == 0;
+    errno = EFBIG;
+    return false;
+}
+
+static void *lengthen_and_map(int fd, uint64_t offset, uint64_t size, bool filled)
+{
+    bool there = filled ? allocate(fd, offset, size) : lengthen(fd, offset + size);
+    return there ? map_file(fd, offset, size) : NULL;
 }
 
 /* Allocate the first `filled` bytes, and the others too unless they can be filled later. */
@@ -250,7 +266,7 @@ void *file_create(struct file *ret, bool child, uint64_t filled, uint64_t *size)
     return memory;
 }
 
-void *file_extend(const struct file *file, uint64_t offset, uint64_t size)
+void *file_extend(const struct file *file, uint64_t offset, uint64_t size, bool filled)
 {
     uint64_t device, inode;
     int fd = sys_open(file->path, O_RDWR | O_NOFOLLOW, 0);
@@ -260,7 +276,7 @@ void *file_extend(const struct file *file, uint64_t offset, uint64_t size)
     if (!identify(fd, &device, &inode) || device != file->device || inode != file->inode)
         errno = ESTALE;
     else
-        memory = allocate_and_map(fd, offset, size);
+        memory = lengthen_and_map(fd, offset, size, filled || !fills_holes);
     int error = errno;
     sys_close(fd);
     errno = error;

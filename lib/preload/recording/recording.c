@@ -106,13 +106,21 @@ static bool recording_was_wiped(void)
     return __atomic_load_n(&recording.header, __ATOMIC_RELAXED) == NULL;
 }
 
+/* Chunks are allocated when they are claimed: many are added at a time, and few may be used. Not so
+ * where the kernel may not be asked later. */
+static bool filled_later(enum malloctap_extent_kind kind)
+{
+    return kind == MALLOCTAP_EXTENT_CHUNKS && !recording.frozen && recording.in_file;
+}
+
 /* Beyond the room: another part of the file. What was left of the room stays a hole in it. */
-static void *map_beyond_room(uint64_t size)
+static void *map_beyond_room(enum malloctap_extent_kind kind, uint64_t size)
 {
     if (recording.frozen || recording_was_wiped())
         return NULL;
     uint64_t offset = recording.end + recording.room_bytes;
-    void *memory = recording.in_file ? file_extend(&file, offset, size) : sys_map_anonymous(size);
+    void *memory = recording.in_file ? file_extend(&file, offset, size, !filled_later(kind))
+                                     : sys_map_anonymous(size);
     if (memory == NULL || recording_was_wiped())
         return NULL;
     remember_mapping(memory, size);
@@ -121,13 +129,13 @@ static void *map_beyond_room(uint64_t size)
     return memory;
 }
 
-/* The next `size` bytes of the recording, allocated. */
-static void *map_more(uint64_t size)
+/* The next `size` bytes of the recording. */
+static void *map_more(enum malloctap_extent_kind kind, uint64_t size)
 {
     if (recording.room_bytes < size)
-        return map_beyond_room(size);
+        return map_beyond_room(kind, size);
     char *memory = recording.room;
-    bool filled = !recording.in_file || file_fill(memory, size);
+    bool filled = !recording.in_file || filled_later(kind) || file_fill(memory, size);
     /* Meanwhile a signal handler may have forked, and this be the child, where all was wiped. */
     if (!filled || recording_was_wiped())
         return NULL;
@@ -218,7 +226,7 @@ static void fill_header(struct malloctap_header *header, const char *backend_obj
     fill_clock(header);
     if (config.mode == MALLOCTAP_MODE_SAMPLE) {
         header->sample_mean = config.bytes;
-        header->call_units = config_call_units();
+        header->call_units = config_call_units(config.calls, config.bytes);
     }
     header->ring_limit = config.ring;
     long length = sys_readlink("/proc/self/exe", header->executable, sizeof header->executable - 1);
@@ -264,7 +272,7 @@ void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size)
     uint32_t index = header->extent_count;
     void *memory = NULL;
     if (index < MALLOCTAP_EXTENTS_MAX)
-        memory = map_more(size);
+        memory = map_more(kind, size);
     if (memory == NULL) {
         recording_lost(extents_failed, 1);
         return NULL;
@@ -278,27 +286,53 @@ void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size)
     return memory;
 }
 
-static uint64_t peak_rss_bytes(void)
+bool recording_fill(void *memory, uint64_t size)
 {
-    char status[4096];
-    if (sys_read_file("/proc/self/status", status, sizeof status) <= 0)
-        return 0;
-    const char *line = strstr(status, "VmHWM:");
+    return !filled_later(MALLOCTAP_EXTENT_CHUNKS) || file_fill(memory, size);
+}
+
+void recording_let_go(void *memory, uint64_t size)
+{
+    if (filled_later(MALLOCTAP_EXTENT_CHUNKS))
+        file_let_go(memory, size);
+}
+
+void recording_lost_record(uint64_t ticks)
+{
+    uint64_t never = 0;
+    __atomic_compare_exchange_n(&recording_header()->lost_since, &never, ticks, false,
+                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    recording_lost(records_no_space, 1);
+}
+
+/* A line such as "VmHWM:   1234 kB" of /proc/self/status; 0 when it is not there. */
+static uint64_t status_bytes(const char *status, const char *name)
+{
+    const char *line = strstr(status, name);
     uint64_t kib = 0;
     if (line == NULL)
         return 0;
-    for (line += strlen("VmHWM:"); *line == ' ' || *line == '\t'; line++)
+    for (line += strlen(name); *line == ' ' || *line == '\t'; line++)
         ;
     for (; *line >= '0' && *line <= '9'; line++)
         kib = kib * 10 + (uint64_t)(*line - '0');
     return kib * 1024;
 }
 
+static void read_memory(struct malloctap_header *header)
+{
+    char status[4096];
+    if (sys_read_file("/proc/self/status", status, sizeof status) <= 0)
+        return;
+    header->peak_rss_bytes = status_bytes(status, "VmHWM:");
+    header->rss_bytes = status_bytes(status, "VmRSS:");
+}
+
 void recording_finish(bool may_call_system)
 {
     struct malloctap_header *header = recording_header();
     if (may_call_system)
-        header->peak_rss_bytes = peak_rss_bytes();
+        read_memory(header);
     header->end_ticks = recording_ticks();
     __atomic_store_n(&header->state, MALLOCTAP_STATE_FINISHED, __ATOMIC_RELEASE);
 }

@@ -36,9 +36,19 @@ struct malloctap_header *recording_header(void);
 /* Whether there is a file behind it. */
 bool recording_in_file(void);
 
-/* Add an extent of `size` bytes (a multiple of 4096): mapped, zeroed, in the directory. NULL when
- * there is no space; counted. Callers are serialised by area.c. */
+/* Add an extent of `size` bytes (a multiple of 4096): mapped, zeroed, in the directory. Of CHUNKS,
+ * each part needs recording_fill() before it is touched. NULL when there is no space; counted.
+ * Callers are serialised by area.c. */
 void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size);
+
+/* Allocate part of a CHUNKS extent on disk. False when there is no space. */
+bool recording_fill(void *memory, uint64_t size);
+
+/* Part of the recording is not needed in memory for a while; its contents stay. */
+void recording_let_go(void *memory, uint64_t size);
+
+/* A record of this moment found no space. */
+void recording_lost_record(uint64_t ticks);
 
 /* Now: CLOCK_MONOTONIC in nanoseconds. */
 uint64_t recording_ticks(void);

@@ -9,9 +9,13 @@
 
 #include <string.h>
 
+#define RETRY_TICKS 1000000000ull
+
 static struct {
-    uint64_t sequence; /* of the last claim */
-    uint64_t hand;     /* chunk after the one taken over last */
+    uint64_t sequence;             /* of the last claim */
+    uint64_t hand;                 /* chunk after the one taken over last */
+    uint64_t retry_at;             /* the disk was full: do not ask again before */
+    struct malloctap_chunk *spare; /* reserved when it was */
 } WIPED ring;
 
 bool ring_wipe_on_fork(void)
@@ -31,31 +35,59 @@ static struct area *chunks(void)
     return area;
 }
 
+/* A chunk that was never used, allocated on disk. */
+static struct malloctap_chunk *fresh(uint64_t now)
+{
+    if (now < __atomic_load_n(&ring.retry_at, __ATOMIC_RELAXED))
+        return NULL;
+    struct malloctap_chunk *chunk = __atomic_exchange_n(&ring.spare, NULL, __ATOMIC_RELAXED);
+    uint64_t offset;
+    if (chunk == NULL)
+        chunk = area_reserve(chunks(), RECORDING_CHUNK_SIZE, &offset);
+    if (chunk == NULL || recording_fill(chunk, RECORDING_CHUNK_SIZE))
+        return chunk;
+    __atomic_store_n(&ring.spare, chunk, __ATOMIC_RELAXED);
+    __atomic_store_n(&ring.retry_at, now + RETRY_TICKS, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* Before the chunk's records are gone: from now on nothing up to its last one is complete. */
+static void note_overwritten(const struct malloctap_chunk *chunk)
+{
+    uint64_t *until = &recording_header()->overwritten_until;
+    uint64_t seen = __atomic_load_n(until, __ATOMIC_RELAXED);
+    while (seen < chunk->last_ticks &&
+           !__atomic_compare_exchange_n(until, &seen, chunk->last_ticks, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+        ;
+    recording_lost(records_overwritten, chunk->records);
+}
+
 /* Sealed chunks are in order of their claim, roughly; the hand goes round and takes the next one.
  */
 static struct malloctap_chunk *take_over(void)
 {
     struct area *area = chunks();
-    uint64_t count = area_used(area) / RECORDING_CHUNK_SIZE;
+    uint64_t count = config.ring ? area_used(area) / RECORDING_CHUNK_SIZE : 0;
     for (uint64_t tries = 0; tries < count; tries++) {
         uint64_t at = __atomic_fetch_add(&ring.hand, 1, __ATOMIC_RELAXED) % count;
         struct malloctap_chunk *chunk = area_at(area, at * RECORDING_CHUNK_SIZE);
         uint32_t sealed = MALLOCTAP_CHUNK_SEALED;
         /* Acquire pairs with the release in ring_release(): the former owner writes no more. */
-        if (chunk != NULL &&
+        if (chunk != NULL && chunk != __atomic_load_n(&ring.spare, __ATOMIC_RELAXED) &&
             __atomic_compare_exchange_n(&chunk->state, &sealed, MALLOCTAP_CHUNK_OPEN, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-            recording_lost(records_overwritten, chunk->records);
+            note_overwritten(chunk);
             return chunk;
         }
     }
     return NULL;
 }
 
-static struct malloctap_chunk *claim(uint64_t first_ticks)
+static struct malloctap_chunk *claim(const struct malloctap_thread_slot *slot,
+                                     enum malloctap_chunk_content content, uint64_t first_ticks)
 {
-    uint64_t offset;
-    struct malloctap_chunk *chunk = area_reserve(chunks(), RECORDING_CHUNK_SIZE, &offset);
+    struct malloctap_chunk *chunk = fresh(first_ticks);
     if (chunk == NULL)
         chunk = take_over();
     if (chunk == NULL)
@@ -66,46 +98,66 @@ static struct malloctap_chunk *claim(uint64_t first_ticks)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     __atomic_store_n(&chunk->committed, 0, __ATOMIC_RELAXED);
     chunk->records = 0;
-    chunk->thread = thread_storage.slot->thread;
-    chunk->tid = thread_storage.slot->tid;
+    chunk->content = content;
+    chunk->thread = slot->thread;
+    chunk->tid = slot->tid;
     chunk->first_ticks = first_ticks;
+    chunk->last_ticks = 0;
     __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_OPEN, __ATOMIC_RELAXED);
     uint64_t sequence = __atomic_add_fetch(&ring.sequence, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&chunk->sequence, sequence, __ATOMIC_RELEASE);
     return chunk;
 }
 
-void ring_release(struct thread *thread)
+void ring_release(struct ring_writer *writer)
 {
     /* First let go of it: once it is sealed it may be another's. */
-    struct malloctap_chunk *chunk = __atomic_exchange_n(&thread->chunk, NULL, __ATOMIC_RELAXED);
-    if (chunk != NULL)
-        __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
+    struct malloctap_chunk *chunk = __atomic_exchange_n(&writer->chunk, NULL, __ATOMIC_RELAXED);
+    if (chunk == NULL)
+        return;
+    chunk->last_ticks = writer->last_ticks;
+    __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
+    recording_let_go(chunk, RECORDING_CHUNK_SIZE);
 }
 
-bool ring_append(struct thread *thread, const struct malloctap_record *record, uint64_t ticks)
+struct malloctap_chunk *ring_chunk(struct ring_writer *writer,
+                                   const struct malloctap_thread_slot *slot,
+                                   enum malloctap_chunk_content content, uint32_t size,
+                                   uint64_t ticks)
 {
     const uint32_t room = RECORDING_CHUNK_SIZE - sizeof(struct malloctap_chunk);
-    /* Read once: a fork in a signal handler may wipe the thread's state at any moment. */
-    struct malloctap_chunk *chunk = __atomic_load_n(&thread->chunk, __ATOMIC_RELAXED);
-    if (chunk != NULL && chunk->committed + record->length > room) {
-        ring_release(thread);
-        chunk = NULL;
-    }
-    if (chunk == NULL) {
-        chunk = claim(ticks);
-        if (chunk == NULL) {
-            recording_lost(records_no_space, 1);
-            return false;
-        }
-        __atomic_store_n(&thread->chunk, chunk, __ATOMIC_RELAXED);
-    }
-    memcpy((char *)(chunk + 1) + chunk->committed, record, record->length);
+    struct malloctap_chunk *chunk = __atomic_load_n(&writer->chunk, __ATOMIC_RELAXED);
+    if (likely(chunk != NULL && chunk->committed + size <= room && chunk->content == content))
+        return chunk;
+    ring_release(writer);
+    chunk = claim(slot, content, ticks);
+    if (chunk == NULL)
+        recording_lost_record(ticks);
+    else
+        __atomic_store_n(&writer->chunk, chunk, __ATOMIC_RELAXED);
+    return chunk;
+}
+
+void ring_commit(struct ring_writer *writer, const struct malloctap_thread_slot *slot,
+                 struct malloctap_chunk *chunk, uint32_t size, uint64_t ticks)
+{
+    writer->last_ticks = ticks;
     chunk->records++;
     /* Readers acquire `committed`: up to it, records are complete. */
-    __atomic_store_n(&chunk->committed, chunk->committed + record->length, __ATOMIC_RELEASE);
+    __atomic_store_n(&chunk->committed, chunk->committed + size, __ATOMIC_RELEASE);
     /* Nobody will seal it for a thread that has already left. */
-    if (unlikely(thread_storage.slot->state == MALLOCTAP_THREAD_EXITED))
-        ring_release(thread);
+    if (unlikely(slot->state == MALLOCTAP_THREAD_EXITED))
+        ring_release(writer);
+}
+
+bool ring_append(struct ring_writer *writer, const struct malloctap_thread_slot *slot,
+                 const struct malloctap_record *record, uint64_t ticks)
+{
+    struct malloctap_chunk *chunk =
+        ring_chunk(writer, slot, MALLOCTAP_CHUNK_RECORDS, record->length, ticks);
+    if (chunk == NULL)
+        return false;
+    memcpy(ring_tail(chunk), record, record->length);
+    ring_commit(writer, slot, chunk, record->length, ticks);
     return true;
 }

@@ -2,37 +2,14 @@
 #include "sample.h"
 
 #include "exponential.h"
+#include "orders.h"
+#include "stacks.h"
 
-#include <config/config.h>
 #include <recording/recording.h>
 #include <recording/ring.h>
-#include <stack/capture.h>
-#include <wiped.h>
 
 #include <string.h>
 #include <sys/auxv.h>
-
-uint64_t sample_distance(struct thread *thread)
-{
-    if (config.mode != MALLOCTAP_MODE_SAMPLE || !recording_in_file())
-        return LIMIT_NEVER;
-    return exponential_draw(&thread->random, config.bytes);
-}
-
-/* A struct of the stack side in whole pages, so that it can be wiped. */
-static struct {
-    struct stack_tables tables;
-} WIPED stacks;
-
-bool sample_wipe_on_fork(void)
-{
-    return wipe_on_fork(&stacks, sizeof stacks);
-}
-
-void sample_wipe(void)
-{
-    memset(&stacks, 0, sizeof stacks);
-}
 
 /* splitmix64's finaliser: neighbouring seeds give unrelated generators. */
 static uint64_t scramble(uint64_t x)
@@ -52,38 +29,13 @@ void sample_thread_init(struct thread *thread, const struct malloctap_thread_slo
         seed ^= bits;
     }
     thread->random = scramble(seed) | 1;
-    thread->call_units = config_call_units();
-}
-
-/* Of this process and its children: what the constructor found. */
-static enum stack_walker walker = STACK_WALKER_NONE;
-
-void sample_open_walker(bool may_ask_kernel)
-{
-    walker = stack_walker_init(config.walker, may_ask_kernel);
-}
-
-static uint32_t capture(struct thread *thread)
-{
-    uint32_t flags = 0;
-    if (walker == STACK_WALKER_NONE)
-        recording_lost(unwinder_missing, 1);
-    /* libunwind may allocate through the hooks: that is not the program's doing. */
-    bool own_calls = walker == STACK_WALKER_LIBUNWIND;
-    if (own_calls && thread_change_limit(thread, LIMIT_NEVER, LIMIT_SLOW))
-        thread->busy = THREAD_OWN_CALLS;
-    uint32_t stack = stack_capture(&stacks.tables, (uint32_t)config.frames, &flags);
-    if (own_calls && thread_change_limit(thread, LIMIT_SLOW, LIMIT_NEVER))
-        thread->busy = THREAD_BUSY;
-    if (flags & MALLOCTAP_STACK_TRUNCATED)
-        counter_add(&thread_counters()->stacks_truncated, 1);
-    return stack;
+    orders_begin(thread);
 }
 
 static double weight_of(const struct thread *thread, const struct call *call)
 {
     uint64_t bytes = call->op == MALLOCTAP_OP_FREE ? 0 : call->size;
-    return exponential_weight(thread->call_units + bytes, config.bytes);
+    return exponential_weight(thread->call_units + bytes, thread->orders.mean);
 }
 
 static bool record_call(struct thread *thread, const struct call *call, uint8_t kind,
@@ -98,18 +50,18 @@ static bool record_call(struct thread *thread, const struct call *call, uint8_t 
         .weight = weight,
         .flags = flags,
     };
-    bool recorded = ring_append(thread, &sample.head, ticks);
+    bool recorded = ring_append(&thread->ring, thread_storage.slot, &sample.head, ticks);
     counter_add(recorded ? &thread_counters()->samples : &thread_counters()->samples_lost, 1);
     return recorded;
 }
 
 void sample_allocation(struct thread *thread, const struct call *call)
 {
-    if (config.mode != MALLOCTAP_MODE_SAMPLE)
+    if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
         return;
     uint64_t ticks = recording_ticks();
     double weight = weight_of(thread, call);
-    uint32_t stack = capture(thread);
+    uint32_t stack = stacks_take(thread);
     uint32_t flags = call->result == NULL ? MALLOCTAP_SAMPLE_FAILED : 0;
     if (call->result != NULL) {
         struct life life = {call->size, weight, ticks, stack};
@@ -128,11 +80,11 @@ void sample_allocation(struct thread *thread, const struct call *call)
 
 void sample_free(struct thread *thread, const struct call *call)
 {
-    if (config.mode != MALLOCTAP_MODE_SAMPLE)
+    if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
         return;
     uint64_t ticks = recording_ticks();
     record_call(thread, call, MALLOCTAP_RECORD_FREE, ticks, call->block, weight_of(thread, call), 0,
-                capture(thread));
+                stacks_take(thread));
 }
 
 void sample_freed(struct thread *thread, const struct call *call, const struct life *life,
@@ -146,6 +98,6 @@ void sample_freed(struct thread *thread, const struct call *call, const struct l
         .weight = life->weight,
         .allocated_ticks = life->ticks,
     };
-    if (!ring_append(thread, &freed.head, ticks))
+    if (!ring_append(&thread->ring, thread_storage.slot, &freed.head, ticks))
         counter_add(&thread_counters()->lives_lost, 1);
 }

@@ -15,14 +15,8 @@
 #include <backend/call.h>
 #include <thread/thread.h>
 
-/* Prepare to take stacks: for the constructor, as it may open a library. */
-void sample_open_walker(bool may_ask_kernel);
-
 /* The thread begins: seed its generator. */
 void sample_thread_init(struct thread *thread, const struct malloctap_thread_slot *slot);
-
-/* Draw the distance to the thread's next sample: its limit. */
-uint64_t sample_distance(struct thread *thread);
 
 /* Record an allocation that returned. */
 void sample_allocation(struct thread *thread, const struct call *call);
@@ -34,8 +28,5 @@ void sample_free(struct thread *thread, const struct call *call);
  */
 void sample_freed(struct thread *thread, const struct call *call, const struct life *life,
                   uint64_t ticks);
-
-bool sample_wipe_on_fork(void);
-void sample_wipe(void);
 
 #endif

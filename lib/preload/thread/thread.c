@@ -125,9 +125,11 @@ static struct thread *reuse(struct malloctap_thread_slot **slot)
         *slot = slot_at(index);
         if (thread == NULL || *slot == NULL || !thread->used || !is_gone(*slot))
             continue;
-        ring_release(thread);
+        ring_release(&thread->ring);
         fold(*slot);
+        struct stack_memory *kept = thread->stack_memory;
         memset(thread, 0, sizeof *thread);
+        thread->stack_memory = kept;
         found = thread;
     }
     __atomic_store_n(&table.folding, 0, __ATOMIC_RELEASE);
@@ -179,7 +181,7 @@ void thread_publish(struct thread *thread, struct malloctap_thread_slot *slot, u
 void thread_leave(struct thread *thread)
 {
     struct malloctap_thread_slot *slot = thread_storage.slot;
-    ring_release(thread);
+    ring_release(&thread->ring);
     slot->death_ticks = recording_ticks();
     __atomic_store_n(&slot->state, MALLOCTAP_THREAD_EXITED, __ATOMIC_RELEASE);
 }

@@ -19,6 +19,8 @@
 #include <compiler.h>
 #include <counter.h>
 #include <malloctap/recording.h>
+#include <recording/event.h>
+#include <recording/ring.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,20 +35,32 @@ enum thread_busy {
     THREAD_OWN_CALLS, /* calls are most likely the recorder's: counted as `uncounted` */
 };
 
+struct stack_memory;
+
 /* Values of a limit that are no distance. */
 #define LIMIT_UNKNOWN 0u       /* this process does not know the thread */
 #define LIMIT_SLOW 1u          /* every call takes the slow path */
 #define LIMIT_NEVER UINT64_MAX /* none does */
 
+/* What is to be done with calls; from the options, until a tool asks for something else. */
+struct thread_orders {
+    uint64_t mean;       /* of the units between samples */
+    uint32_t mode;       /* enum malloctap_mode */
+    uint32_t generation; /* of malloctap_control that was obeyed last */
+};
+
 struct thread {
-    uint64_t spent;                /* units since the last sample */
-    uint64_t limit;                /* a call that takes `spent` there goes the slow way */
-    uint64_t call_units;           /* cost of a call, beside its bytes; at least 1 */
-    struct malloctap_chunk *chunk; /* open in the ring; NULL: none yet */
-    uint64_t random;               /* state of the generator */
-    uint32_t busy;                 /* enum thread_busy */
-    uint32_t used;                 /* claimed by a thread of this process */
-    uint64_t outside_limit;        /* THREAD_INSIDE: the limit to go back to */
+    uint64_t spent;         /* units since the last sample */
+    uint64_t limit;         /* a call that takes `spent` there goes the slow way */
+    uint64_t call_units;    /* cost of a call, beside its bytes; at least 1 */
+    uint64_t random;        /* state of the generator */
+    uint32_t busy;          /* enum thread_busy */
+    uint32_t used;          /* claimed by a thread of this process */
+    uint64_t outside_limit; /* THREAD_INSIDE: the limit to go back to */
+    struct thread_orders orders;
+    struct ring_writer ring;
+    struct log_base log_base;          /* of the next event in the open chunk */
+    struct stack_memory *stack_memory; /* of the stack logged last; NULL: none */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* All the thread-local storage there is. */
@@ -90,6 +104,14 @@ static inline bool thread_change_limit(struct thread *thread, uint64_t from, uin
 {
     return __atomic_compare_exchange_n(&thread->limit, &from, to, false, __ATOMIC_RELAXED,
                                        __ATOMIC_RELAXED);
+}
+
+/* The limit while the recorder is at work on this thread. Calls of a signal handler that comes are
+ * counted on the fast path, and not sampled; where every call is logged, they are known to be lost.
+ */
+static inline uint64_t thread_busy_limit(const struct thread *thread)
+{
+    return thread->orders.mode == MALLOCTAP_MODE_LOG ? LIMIT_SLOW : LIMIT_NEVER;
 }
 
 /* The size class of recording.h, the bit width of size, for sizes below 2^63. Of larger ones, which

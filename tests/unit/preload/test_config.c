@@ -39,7 +39,7 @@ static void defaults(void **state)
     assert_int_equal(config.mode, MALLOCTAP_MODE_SAMPLE);
     assert_int_equal(config.frames, 64);
     assert_true(config.children);
-    assert_int_equal(config_call_units() * config.calls, config.bytes);
+    assert_int_equal(config_call_units(config.calls, config.bytes) * config.calls, config.bytes);
 }
 
 static void every_key(void **state)
@@ -99,7 +99,7 @@ static void zeros_are_mended(void **state)
     assert_int_equal(config.calls, 1);
     assert_int_equal(config.bytes, 1);
     assert_int_equal(config.frames, 1);
-    assert_int_equal(config_call_units(), 1);
+    assert_int_equal(config_call_units(config.calls, config.bytes), 1);
     read_options("frames=1000");
     assert_int_equal(config.frames, MALLOCTAP_STACK_FRAMES_MAX);
 }

@@ -147,7 +147,7 @@ static void append(struct thread *thread, uint64_t number)
 {
     struct malloctap_freed record = {
         .head = {MALLOCTAP_RECORD_FREED, MALLOCTAP_OP_FREE, sizeof record, 0}, .ticks = number};
-    CHECK(ring_append(thread, &record.head, number));
+    CHECK(ring_append(&thread->ring, thread_storage.slot, &record.head, number));
 }
 
 /* 128 KiB are eight chunks: the newest records survive, the others are counted. */
@@ -252,7 +252,7 @@ static void fork_body(void)
     int status;
     waitpid(child, &status, 0);
     CHECK(status == 0);
-    CHECK(slot->counters.frees == 17 && thread->chunk->records == 1);
+    CHECK(slot->counters.frees == 17 && thread->ring.chunk->records == 1);
 }
 
 static void a_fork_child_never_writes_to_its_parents(void **state)

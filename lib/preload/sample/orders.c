@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "orders.h"
+
+#include "exponential.h"
+
+#include <config/config.h>
+#include <recording/recording.h>
+
+static void follow_options(struct thread *thread)
+{
+    thread->orders.mode = config.mode;
+    thread->orders.mean = config.bytes;
+    thread->call_units = config_call_units(config.calls, config.bytes);
+}
+
+/* What others wrote may be anything: it is taken like an option. */
+static void follow_control(struct thread *thread, const struct malloctap_control *control)
+{
+    uint32_t mode = __atomic_load_n(&control->mode, __ATOMIC_RELAXED);
+    uint64_t calls = __atomic_load_n(&control->calls, __ATOMIC_RELAXED);
+    uint64_t bytes = __atomic_load_n(&control->bytes, __ATOMIC_RELAXED);
+    if (mode >= MALLOCTAP_MODE_COUNT && mode <= MALLOCTAP_MODE_LOG)
+        thread->orders.mode = mode;
+    if (calls == 0 && bytes == 0)
+        return;
+    calls = calls ? calls : config.calls;
+    bytes = config_clamp_bytes(bytes ? bytes : config.bytes);
+    thread->orders.mean = bytes;
+    thread->call_units = config_call_units(calls, bytes);
+}
+
+void orders_begin(struct thread *thread)
+{
+    thread->orders.generation = 0;
+    follow_options(thread);
+}
+
+bool orders_changed(const struct thread *thread)
+{
+    const struct malloctap_control *control = &recording_header()->control;
+    return __atomic_load_n(&control->generation, __ATOMIC_RELAXED) != thread->orders.generation;
+}
+
+static void obey(struct thread *thread)
+{
+    struct malloctap_control *control = &recording_header()->control;
+    /* Acquire pairs with the tool's release: who sees the generation sees what it is about. */
+    uint32_t generation = __atomic_load_n(&control->generation, __ATOMIC_ACQUIRE);
+    follow_options(thread);
+    follow_control(thread, control);
+    thread->orders.generation = generation;
+    __atomic_store_n(&control->seen, generation, __ATOMIC_RELAXED);
+}
+
+uint64_t orders_next_limit(struct thread *thread)
+{
+    if (!recording_in_file())
+        return LIMIT_NEVER;
+    if (unlikely(orders_changed(thread)))
+        obey(thread);
+    if (thread->orders.mode == MALLOCTAP_MODE_LOG)
+        return LIMIT_SLOW;
+    return exponential_draw(&thread->random, thread->orders.mean);
+}
