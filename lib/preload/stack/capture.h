@@ -11,7 +11,6 @@
 
 #include "memory.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,10 +22,10 @@ enum stack_walker {
 };
 
 struct stack_tables {
-    _Atomic(void *) depot_index;  /* depot.c */
-    _Atomic(void *) module_index; /* modules.c */
-    _Atomic(void *) rule_cache;   /* rule_cache.c */
-    _Atomic uint64_t libunwind;   /* walk_libunwind.c: whether this process may enter it */
+    void *depot_index;  /* depot.c */
+    void *module_index; /* modules.c */
+    void *rule_cache;   /* rule_cache.c */
+    uint64_t libunwind; /* walk_libunwind.c: whether this process may enter it */
 };
 
 /* Choose and prepare the walker. Called once, from the constructor, with no hook active: may open

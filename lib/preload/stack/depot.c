@@ -21,8 +21,8 @@
 struct depot_table {
     struct depot_table *older;
     uint64_t slot_count; /* a power of two */
-    _Atomic uint64_t used;
-    _Atomic uint64_t slots[]; /* 0: free; else high half of the hash, and the id */
+    uint64_t used;
+    uint64_t slots[]; /* 0: free; else high half of the hash, and the id */
 };
 
 struct key {
@@ -32,22 +32,29 @@ struct key {
     uint64_t hash;
 };
 
-/* Two halves at a time: a multiplication need not wait for the one before. */
-static uint64_t hash_frames(const uint64_t *frames, uint32_t count, uint32_t flags)
+static uint64_t hash_frames(const uint64_t *frames, uint32_t count)
 {
-    const uint64_t odd = 0x9e3779b97f4a7c15ULL;
-    uint64_t even_hash = (uint64_t)count << 32 | flags, odd_hash = 0;
-    uint32_t i;
-    for (i = 0; i + 1 < count; i += 2) {
-        even_hash = (even_hash ^ frames[i]) * odd;
-        even_hash ^= even_hash >> 32;
-        odd_hash = (odd_hash ^ frames[i + 1]) * odd;
-        odd_hash ^= odd_hash >> 32;
+    uint64_t hash = 0;
+    while (count-- > 0)
+        hash = depot_hash_add(hash, frames[count]);
+    return hash;
+}
+
+uint64_t depot_hash_cut(uint64_t hash, uint64_t outer, uint32_t count)
+{
+    uint64_t power = DEPOT_HASH_BASE;
+    for (; count != 0; count >>= 1, power *= power) {
+        if (count & 1)
+            outer *= power;
     }
-    if (i < count)
-        even_hash ^= frames[i];
-    even_hash = (even_hash ^ (odd_hash >> 7) ^ (odd_hash << 57)) * odd;
-    return even_hash ^ (even_hash >> 32);
+    return hash - outer;
+}
+
+/* What the table is searched by: all bits of it depend on all of the stack. */
+static uint64_t finish_hash(uint64_t hash, uint32_t count, uint32_t flags)
+{
+    hash = (hash ^ ((uint64_t)count << 32 | flags)) * DEPOT_HASH_SPREAD;
+    return hash ^ hash >> 32;
 }
 
 static size_t table_size(uint64_t slot_count)
@@ -75,7 +82,7 @@ static uint32_t find(struct depot_table *table, const struct key *key)
     uint64_t mask = table->slot_count - 1;
     for (uint64_t at = key->hash & mask;; at = (at + 1) & mask) {
         /* Pairs with the release in enter(): the stack is complete before its entry. */
-        uint64_t entry = atomic_load_explicit(&table->slots[at], memory_order_acquire);
+        uint64_t entry = __atomic_load_n(&table->slots[at], __ATOMIC_ACQUIRE);
         if (entry == 0)
             return 0;
         if (is_stack(entry, key))
@@ -94,10 +101,10 @@ static uint64_t most_used(const struct depot_table *table)
 static uint32_t enter(struct depot_table *table, const struct key *key, uint32_t id)
 {
     uint64_t mask = table->slot_count - 1, at = key->hash & mask, found = 0;
-    if (atomic_fetch_add_explicit(&table->used, 1, memory_order_relaxed) >= most_used(table))
+    if (__atomic_fetch_add(&table->used, 1, __ATOMIC_RELAXED) >= most_used(table))
         return 0;
-    while (!atomic_compare_exchange_strong_explicit(&table->slots[at], &found, entry_of(key, id),
-                                                    memory_order_release, memory_order_acquire)) {
+    while (!__atomic_compare_exchange_n(&table->slots[at], &found, entry_of(key, id), false,
+                                        __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
         if (is_stack(found, key))
             return (uint32_t)found;
         found = 0;
@@ -108,12 +115,12 @@ static uint32_t enter(struct depot_table *table, const struct key *key, uint32_t
 
 /* The table to enter new stacks in: the newest, or a larger one when that is half full. NULL when
  * there is no memory for one: a stack that could not be found again is better not stored. */
-static struct depot_table *table_to_fill(_Atomic(void *) *index)
+static struct depot_table *table_to_fill(void **index)
 {
-    struct depot_table *newest = atomic_load_explicit(index, memory_order_acquire);
+    struct depot_table *newest = __atomic_load_n(index, __ATOMIC_ACQUIRE);
     uint64_t slot_count = FIRST_SLOTS, used = 0;
     if (newest != NULL) {
-        used = atomic_load_explicit(&newest->used, memory_order_relaxed);
+        used = __atomic_load_n(&newest->used, __ATOMIC_RELAXED);
         if (used < newest->slot_count / 2)
             return newest;
         slot_count = newest->slot_count * GROWTH;
@@ -139,11 +146,11 @@ static uint32_t store(const struct key *key)
     return id;
 }
 
-uint32_t depot_intern(_Atomic(void *) *index, const uint64_t *frames, uint32_t count,
-                      uint32_t flags)
+uint32_t depot_intern_hashed(void **index, const uint64_t *frames, uint32_t count, uint32_t flags,
+                             uint64_t hash)
 {
-    const struct key key = {frames, count, flags, hash_frames(frames, count, flags)};
-    struct depot_table *newest = atomic_load_explicit(index, memory_order_acquire);
+    const struct key key = {frames, count, flags, finish_hash(hash, count, flags)};
+    struct depot_table *newest = __atomic_load_n(index, __ATOMIC_ACQUIRE);
     uint32_t id = 0;
     for (struct depot_table *table = newest; table != NULL; table = table->older) {
         id = find(table, &key);
@@ -161,4 +168,9 @@ uint32_t depot_intern(_Atomic(void *) *index, const uint64_t *frames, uint32_t c
         return 0;
     uint32_t entered = enter(filled, &key, id);
     return entered != 0 ? entered : id;
+}
+
+uint32_t depot_intern(void **index, const uint64_t *frames, uint32_t count, uint32_t flags)
+{
+    return depot_intern_hashed(index, frames, count, flags, hash_frames(frames, count));
 }

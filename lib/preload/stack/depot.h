@@ -3,15 +3,35 @@
 #ifndef PRELOAD_STACK_DEPOT_H
 #define PRELOAD_STACK_DEPOT_H
 
-#include <stdatomic.h>
 #include <stdint.h>
+
+/*
+ * The hash of frames f[0], f[1], ..., innermost first, is the sum of spread(f[i]) * BASE^i: it can be
+ * computed from the outermost frame inwards, so that stacks that share their outer frames share
+ * that part of the work.
+ */
+#define DEPOT_HASH_BASE 0xd1342543de82ef95ULL
+#define DEPOT_HASH_SPREAD 0x9e3779b97f4a7c15ULL
+
+/* The hash with one more frame, inside those that `outer` is the hash of (0: of none). */
+static inline uint64_t depot_hash_add(uint64_t outer, uint64_t frame)
+{
+    uint64_t spread = frame * DEPOT_HASH_SPREAD;
+    return outer * DEPOT_HASH_BASE + (spread ^ spread >> 32);
+}
+
+/* The hash of the `count` innermost frames alone; `outer` is that of the others. */
+uint64_t depot_hash_cut(uint64_t hash, uint64_t outer, uint32_t count);
 
 /*
  * The id of the stack with these frames and flags, stored now if it is new; 0 when it could not be
  * stored. Lock-free; `index` is the process's table. Two threads that meet a new stack at the same
  * moment may store it twice, but agree on the id from then on.
  */
-uint32_t depot_intern(_Atomic(void *) *index, const uint64_t *frames, uint32_t count,
-                      uint32_t flags);
+uint32_t depot_intern(void **index, const uint64_t *frames, uint32_t count, uint32_t flags);
+
+/* The same where the frames' hash is known. */
+uint32_t depot_intern_hashed(void **index, const uint64_t *frames, uint32_t count, uint32_t flags,
+                             uint64_t hash);
 
 #endif

@@ -6,7 +6,8 @@
 #include "table.h"
 #include "view.h"
 
-#include <fcntl.h>
+#include <text.h>
+
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -35,8 +36,8 @@ struct module_entry {
 };
 
 struct module_index {
-    _Atomic uint32_t buckets[BUCKETS]; /* id of the newest; 0: none */
-    _Atomic uint32_t full;             /* the recording had no more space: do not ask again */
+    uint32_t buckets[BUCKETS]; /* id of the newest; 0: none */
+    uint32_t full;             /* the recording had no more space: do not ask again */
     struct module_entry entries[MODULES_MAX]; /* by id; pages of unused ones are never touched */
 };
 
@@ -83,28 +84,20 @@ static struct identity identify(const struct object *object)
     return identity;
 }
 
-static size_t bounded_copy(char *to, size_t room, const char *from)
-{
-    size_t length = strnlen(from, room - 1);
-    memcpy(to, from, length);
-    to[length] = '\0';
-    return length;
-}
-
 /* The object's path. The loader does not name the main program, and names other objects as they
  * were asked for, which may be relative to where the process was. */
 static void describe_path(const struct object *object, char *path, size_t room)
 {
-    size_t length = 0;
-    if (object->start == getauxval(AT_SYSINFO_EHDR))
-        length = bounded_copy(path, room, "[vdso]");
-    else if (object->name[0] == '\0')
-        length = bounded_copy(path, room, area_executable());
-    if (length > 0)
-        return;
-    if (object->name[0] != '/')
-        length = bounded_copy(path, room, area_start_directory());
-    bounded_copy(path + length, room - length, object->name);
+    struct text text = text_begin(path, room);
+    if (object->start == getauxval(AT_SYSINFO_EHDR)) {
+        text_add(&text, "[vdso]");
+    } else if (object->name[0] == '\0') {
+        text_add(&text, area_executable());
+    } else {
+        if (object->name[0] != '/')
+            text_add(&text, area_start_directory());
+        text_add(&text, object->name);
+    }
 }
 
 static void describe(const struct object *object, struct malloctap_module *record)
@@ -124,7 +117,7 @@ static void describe(const struct object *object, struct malloctap_module *recor
     __atomic_store_n(&record->committed, 1, __ATOMIC_RELEASE);
 }
 
-static _Atomic uint32_t *bucket_of(struct module_index *index, const struct object *object)
+static uint32_t *bucket_of(struct module_index *index, const struct object *object)
 {
     return &index->buckets[(object->start >> 12) * 0x9e3779b97f4a7c15ULL >> 55];
 }
@@ -147,11 +140,11 @@ static uint32_t find_from(const struct module_index *index, uint32_t id,
 static cold uint32_t add(struct module_index *index, const struct object *object)
 {
     uint32_t id = 0;
-    if (atomic_load_explicit(&index->full, memory_order_relaxed))
+    if (__atomic_load_n(&index->full, __ATOMIC_RELAXED))
         return 0;
     struct malloctap_module *record = area_module_alloc(&id);
     if (record == NULL || id == 0 || id >= MODULES_MAX) {
-        atomic_store_explicit(&index->full, 1, memory_order_relaxed);
+        __atomic_store_n(&index->full, 1, __ATOMIC_RELAXED);
         return 0;
     }
     describe(object, record);
@@ -160,33 +153,32 @@ static cold uint32_t add(struct module_index *index, const struct object *object
     entry->end = object->end;
     entry->bias = object->bias;
     entry->identity = identify(object);
-    _Atomic uint32_t *bucket = bucket_of(index, object);
-    entry->next = atomic_load_explicit(bucket, memory_order_acquire);
+    uint32_t *bucket = bucket_of(index, object);
+    entry->next = __atomic_load_n(bucket, __ATOMIC_ACQUIRE);
     /* Release: pairs with the acquires, the entry is complete before it can be found. Another
      * thread may have been first: then its module counts, so that equal stacks stay equal. */
     do {
         uint32_t other = find_from(index, entry->next, object);
         if (other != 0)
             return other;
-    } while (!atomic_compare_exchange_weak_explicit(bucket, &entry->next, id, memory_order_acq_rel,
-                                                    memory_order_acquire));
+    } while (!__atomic_compare_exchange_n(bucket, &entry->next, id, true, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_ACQUIRE));
     return id;
 }
 
-static uint32_t lookup(_Atomic(void *) *slot, const struct object *object)
+static uint32_t lookup(void **slot, const struct object *object)
 {
     struct module_index *index = table_get(slot, sizeof(*index));
     if (index == NULL)
         return 0;
-    uint32_t head = atomic_load_explicit(bucket_of(index, object), memory_order_acquire);
+    uint32_t head = __atomic_load_n(bucket_of(index, object), __ATOMIC_ACQUIRE);
     uint32_t id = find_from(index, head, object);
     if (id != 0)
         return id;
     return add(index, object);
 }
 
-const struct module *modules_find_other(_Atomic(void *) *index, struct modules_seen *seen,
-                                        uintptr_t address)
+const struct module *modules_find_other(void **index, struct modules_seen *seen, uintptr_t address)
 {
     uint32_t kept = seen->count < MODULES_SEEN ? seen->count : MODULES_SEEN;
     for (uint32_t i = 0; i < kept; i++) {

@@ -11,7 +11,6 @@
 
 #include "objects.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #define MODULES_SEEN 4
@@ -33,12 +32,11 @@ static inline void modules_seen_init(struct modules_seen *seen)
 }
 
 /* modules_find() for an address outside of the module found last. */
-const struct module *modules_find_other(_Atomic(void *) *index, struct modules_seen *seen,
-                                        uintptr_t address);
+const struct module *modules_find_other(void **index, struct modules_seen *seen, uintptr_t address);
 
 /* The module of an address; NULL when no object is there. Lock-free; `index` is the process's table
  * of modules. The result is valid until the next call. */
-static inline const struct module *modules_find(_Atomic(void *) *index, struct modules_seen *seen,
+static inline const struct module *modules_find(void **index, struct modules_seen *seen,
                                                 uintptr_t address)
 {
     const struct module *last = &seen->modules[seen->last];

@@ -13,8 +13,8 @@ static uint32_t intern(struct rule_cache *cache, struct rule rule)
         uint64_t found = 0;
         if (at == 0)
             continue;
-        if (atomic_compare_exchange_strong_explicit(&cache->rules[at], &found, word,
-                                                    memory_order_relaxed, memory_order_relaxed) ||
+        if (__atomic_compare_exchange_n(&cache->rules[at], &found, word, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED) ||
             found == word)
             return at;
     }
@@ -27,14 +27,14 @@ void rule_cache_add(struct rule_cache *cache, rule_key key, struct rule rule)
     if (index == 0)
         return;
     uint64_t product = rule_cache_spread(key);
-    _Atomic uint64_t *set = rule_cache_set(cache, product);
+    uint64_t *set = rule_cache_set(cache, product);
     /* The first empty way, or the one that chance, in the form of the key, names. */
     unsigned victim = (unsigned)(product >> 8) % RULE_CACHE_WAYS;
     for (unsigned way = RULE_CACHE_WAYS; way-- > 0;) {
-        if (atomic_load_explicit(&set[way], memory_order_relaxed) == 0)
+        if (__atomic_load_n(&set[way], __ATOMIC_RELAXED) == 0)
             victim = way;
     }
-    atomic_store_explicit(&set[victim], rule_cache_tag(product) | index, memory_order_release);
+    __atomic_store_n(&set[victim], rule_cache_tag(product) | index, __ATOMIC_RELEASE);
 }
 
 struct rule rule_find_slowly(struct rule_cache *cache, const struct module *module, uintptr_t pc)

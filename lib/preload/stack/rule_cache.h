@@ -28,7 +28,6 @@
 #include <malloctap/recording.h>
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -40,8 +39,8 @@
 static_assert(sizeof(struct rule) == sizeof(uint64_t), "a rule is one word");
 
 struct rule_cache {
-    _Atomic uint64_t sets[1u << RULE_CACHE_SET_BITS][RULE_CACHE_WAYS];
-    _Atomic uint64_t rules[RULE_CACHE_RULES]; /* an open hash table; index 0 is never used */
+    uint64_t sets[1u << RULE_CACHE_SET_BITS][RULE_CACHE_WAYS];
+    uint64_t rules[RULE_CACHE_RULES]; /* an open hash table; index 0 is never used */
 };
 
 /* A place in the code as a depot frame packs it, module and offset: unique in the recording. */
@@ -53,7 +52,7 @@ static always_inline uint64_t rule_cache_spread(rule_key key)
     return key * 0x9e3779b97f4a7c15ULL;
 }
 
-static always_inline _Atomic uint64_t *rule_cache_set(struct rule_cache *cache, uint64_t product)
+static always_inline uint64_t *rule_cache_set(struct rule_cache *cache, uint64_t product)
 {
     return cache->sets[product >> (64 - RULE_CACHE_SET_BITS)];
 }
@@ -67,13 +66,13 @@ static always_inline uint64_t rule_cache_tag(uint64_t product)
 static always_inline bool rule_cache_find(struct rule_cache *cache, rule_key key, struct rule *ret)
 {
     uint64_t product = rule_cache_spread(key), tag = rule_cache_tag(product);
-    _Atomic uint64_t *set = rule_cache_set(cache, product);
+    uint64_t *set = rule_cache_set(cache, product);
     for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
         /* Pairs with the release in rule_cache_add(): the rule is there before its index. What is
          * left of an entry without its tag is the index; an empty one has index 0. */
-        uint64_t index = atomic_load_explicit(&set[way], memory_order_acquire) - tag;
+        uint64_t index = __atomic_load_n(&set[way], __ATOMIC_ACQUIRE) - tag;
         if (likely(index - 1 < RULE_CACHE_RULES - 1)) {
-            uint64_t word = atomic_load_explicit(&cache->rules[index], memory_order_relaxed);
+            uint64_t word = __atomic_load_n(&cache->rules[index], __ATOMIC_RELAXED);
             memcpy(ret, &word, sizeof(*ret));
             return true;
         }

@@ -3,6 +3,7 @@
 
 #include "compiler.h"
 
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,20 +17,20 @@ void *table_map(size_t size)
     return address == -1 ? NULL : (void *)address;
 }
 
-void *table_publish(_Atomic(void *) *slot, void *expected, void *table, size_t size)
+void *table_publish(void **slot, void *expected, void *table, size_t size)
 {
     /* Release: who acquires the pointer sees the contents. */
-    if (atomic_compare_exchange_strong_explicit(slot, &expected, table, memory_order_release,
-                                                memory_order_acquire))
+    if (__atomic_compare_exchange_n(slot, &expected, table, false, __ATOMIC_RELEASE,
+                                    __ATOMIC_ACQUIRE))
         return table;
     syscall(SYS_munmap, table, size);
     return expected;
 }
 
-void *table_get(_Atomic(void *) *slot, size_t size)
+void *table_get(void **slot, size_t size)
 {
     /* Pairs with the release in table_publish(). */
-    void *table = atomic_load_explicit(slot, memory_order_acquire);
+    void *table = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     if (likely(table != NULL))
         return table;
     table = table_map(size);

@@ -4,17 +4,16 @@
 #ifndef PRELOAD_STACK_TABLE_H
 #define PRELOAD_STACK_TABLE_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 /* Zeroed pages straight from the kernel, NULL when there are none. */
 void *table_map(size_t size);
 
 /* The table that *slot points to, made now if there is none yet. NULL when there is no memory. */
-void *table_get(_Atomic(void *) *slot, size_t size);
+void *table_get(void **slot, size_t size);
 
 /* Make `table`, whose contents are complete, what *slot points to, if that still is `expected`;
  * otherwise give its memory back. Returns what *slot points to then. */
-void *table_publish(_Atomic(void *) *slot, void *expected, void *table, size_t size);
+void *table_publish(void **slot, void *expected, void *table, size_t size);
 
 #endif

@@ -15,7 +15,6 @@
 
 #include <assert.h>
 #include <dlfcn.h>
-#include <stdatomic.h>
 
 typedef int backtrace_function(void **pcs, int size);
 typedef int caching_function(void *address_space, int policy);
@@ -33,7 +32,7 @@ static backtrace_function *backtrace_by_libunwind;
 
 /* Threads inside libunwind. Unlike all other state it is inherited: a child that finds it above
  * zero has lost a thread in there. */
-static _Atomic uint32_t walks_in_flight;
+static uint32_t walks_in_flight;
 
 enum usable { UNDECIDED, USABLE, UNUSABLE };
 
@@ -63,10 +62,12 @@ bool walk_libunwind_prepare(void)
  */
 static bool usable(struct stack_tables *tables)
 {
-    uint64_t now = atomic_load(&tables->libunwind);
+    uint64_t now = __atomic_load_n(&tables->libunwind, __ATOMIC_SEQ_CST);
     if (now == UNDECIDED) {
-        uint64_t wanted = atomic_load(&walks_in_flight) == 0 ? USABLE : UNUSABLE;
-        if (atomic_compare_exchange_strong(&tables->libunwind, &now, wanted))
+        uint64_t wanted =
+            __atomic_load_n(&walks_in_flight, __ATOMIC_SEQ_CST) == 0 ? USABLE : UNUSABLE;
+        if (__atomic_compare_exchange_n(&tables->libunwind, &now, wanted, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST))
             now = wanted;
     }
     return now == USABLE;
@@ -74,9 +75,9 @@ static bool usable(struct stack_tables *tables)
 
 static int backtrace_in_flight(void **pcs, int size)
 {
-    atomic_fetch_add(&walks_in_flight, 1);
+    __atomic_fetch_add(&walks_in_flight, 1, __ATOMIC_SEQ_CST);
     int found = backtrace_by_libunwind(pcs, size);
-    atomic_fetch_sub(&walks_in_flight, 1);
+    __atomic_fetch_sub(&walks_in_flight, 1, __ATOMIC_SEQ_CST);
     return found;
 }
 

@@ -14,7 +14,7 @@
 #define STACKS 30000u
 #define FRAMES 6
 
-static _Atomic(void *) depot_index;
+static void *depot_index;
 static uint64_t words[STACKS * (FRAMES + 1) * THREADS + 1];
 static _Atomic uint32_t words_used = 1;
 static _Atomic uint32_t stored, stored_at_first;
