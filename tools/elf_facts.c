@@ -33,7 +33,7 @@ static const struct {
 
 static const char *const private_names[] = {
 #define PRIVATE_NAME(name) #name,
-#include "private_names.def"
+#include <private_names.def>
 #undef PRIVATE_NAME
 };
 

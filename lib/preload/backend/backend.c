@@ -189,27 +189,27 @@ static void identify(enum backend_kind kind, const char *object)
     text_add(&text, object);
 }
 
-/* Names under which an allocator's own functions make blocks or take them back. */
 static const char *const private_names[] = {
-    "mallocx",   "rallocx", "dallocx",   "sdallocx", /* jemalloc */
-    "tc_malloc", "tc_free", "tc_delete",             /* tcmalloc */
-    "mi_malloc", "mi_free",                          /* mimalloc */
+#define PRIVATE_NAME(name) #name,
+#include <private_names.def>
+#undef PRIVATE_NAME
 };
 
 static bool visit_private_caller(const struct linked_object *object, void *allocator)
 {
-    if (object->start == ((const struct linked_object *)allocator)->start)
-        return false;
-    for (size_t i = 0; i < ARRAY_LENGTH(private_names); i++)
-        if (linkage_imports(object, private_names[i]))
-            return true;
-    return false;
+    return object->start != ((const struct linked_object *)allocator)->start &&
+           linkage_needs(object, private_names, ARRAY_LENGTH(private_names));
 }
 
-/* Whether the program's blocks may go past the standard names: then no other backend will do. */
-static bool called_by_private_names(struct linked_object *allocator)
+/* Why the program's blocks may go past the standard names, so that no other backend will do; NULL:
+ * they do not. A sanitizer's runtime also makes those of strdup(), getline() and many more. */
+static const char *bound_by(struct linked_object *allocator)
 {
-    return linkage_find(visit_private_caller, allocator);
+    if (linkage_symbol(allocator, "__sanitizer_get_allocated_size") != NULL)
+        return "this program is built with the sanitizer ";
+    if (linkage_find(visit_private_caller, allocator))
+        return "this program calls, by names of its own, ";
+    return NULL;
 }
 
 static void use(enum backend_kind kind, const struct backend *functions, const char *object)
@@ -231,9 +231,10 @@ void backend_resolve(const char *name)
         take_functions(&own_object, &own);
     if (have_libc)
         take_functions(&libc_object, &libc);
-    if (wants_other && linked_allocator && called_by_private_names(&own_object))
-        config_say("this program calls ", own_object.path, " by that library's own names; backend ",
-                   name, " would mix their blocks, so 'own' is used", NULL);
+    const char *bound = wants_other && linked_allocator ? bound_by(&own_object) : NULL;
+    if (bound != NULL)
+        config_say(bound, own_object.path, "; backend ", name,
+                   " would mix their blocks, so 'own' is used", NULL);
     else if (!strcmp(name, "mtmalloc")) {
         struct backend mtmalloc = guarded_mtmalloc(&own);
         use(BACKEND_MTMALLOC, &mtmalloc, "built in");

@@ -174,13 +174,23 @@ static uint32_t symbol_count(const struct linked_object *object)
     return object->gnu_hash ? object->gnu_hash[1] : 0;
 }
 
-bool linkage_imports(const struct linked_object *object, const char *name)
+static bool is_one_of(const char *name, const char *const *names, size_t count)
 {
-    uint32_t count = symbol_count(object);
-    for (uint32_t i = 1; i < count; i++)
-        if (object->symbols[i].st_shndx == SHN_UNDEF &&
-            strcmp(object->strings + object->symbols[i].st_name, name) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(name, names[i]) == 0)
             return true;
+    return false;
+}
+
+bool linkage_needs(const struct linked_object *object, const char *const *names, size_t count)
+{
+    uint32_t symbols = symbol_count(object);
+    for (uint32_t i = 1; i < symbols; i++) {
+        const ElfW(Sym) *symbol = &object->symbols[i];
+        if (symbol->st_shndx == SHN_UNDEF && ELF64_ST_BIND(symbol->st_info) == STB_GLOBAL &&
+            is_one_of(object->strings + symbol->st_name, names, count))
+            return true;
+    }
     return false;
 }
 

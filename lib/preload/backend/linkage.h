@@ -51,7 +51,8 @@ void *linkage_symbol(const struct linked_object *object, const char *symbol);
  * are none. */
 bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret);
 
-/* Whether the object takes `symbol` from elsewhere. */
-bool linkage_imports(const struct linked_object *object, const char *symbol);
+/* Whether the object needs one of these symbols from elsewhere. One that is needed weakly does not
+ * count: who does so looks first whether it is there. */
+bool linkage_needs(const struct linked_object *object, const char *const *names, size_t count);
 
 #endif

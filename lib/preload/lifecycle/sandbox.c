@@ -21,8 +21,8 @@ static bool visit_suspect(const struct linked_object *object, void *self)
     uintptr_t here = (uintptr_t)self;
     if (belongs_to_system(object) || (here >= object->start && here < object->end))
         return false;
-    return linkage_imports(object, "prctl") || linkage_imports(object, "syscall") ||
-           linkage_imports(object, "seccomp_load");
+    static const char *const functions[] = {"prctl", "syscall", "seccomp_load"};
+    return linkage_needs(object, functions, ARRAY_LENGTH(functions));
 }
 
 bool sandbox_possible(void)

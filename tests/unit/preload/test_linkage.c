@@ -58,9 +58,10 @@ static void the_program_and_its_imports(void **state)
     assert_true(linkage_program(&program));
     assert_true((uintptr_t)&the_program_and_its_imports >= program.start);
     assert_true((uintptr_t)&the_program_and_its_imports < program.end);
-    assert_true(linkage_imports(&program, "dlopen"));
-    assert_false(linkage_imports(&program, "prctl"));
-    assert_false(linkage_imports(&program, "dlope"));
+    static const char *const needed[] = {"prctl", "dlopen"}, *const others[] = {"prctl", "dlope"};
+    assert_true(linkage_needs(&program, needed, 2));
+    assert_false(linkage_needs(&program, needed, 1));
+    assert_false(linkage_needs(&program, others, 2));
 }
 
 int main(void)
