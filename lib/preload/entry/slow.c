@@ -4,6 +4,7 @@
 #include <boot/arena.h>
 #include <lifecycle/lifecycle.h>
 #include <log/log.h>
+#include <probe/probe.h>
 #include <recording/recording.h>
 #include <sample/lives.h>
 #include <sample/orders.h>
@@ -158,13 +159,17 @@ static void sample_alloc(struct thread *thread, struct call *call)
     bool drawn = !thread_spend(thread, call->size);
     uint64_t limit = busy_begin(thread);
     bool ends_sampled = end_sampled(call, &life, &ended_at);
-    call_forward(call);
+    struct probe probe = {0};
+    if (drawn)
+        probe_call(call, &probe);
+    else
+        call_forward(call);
     int error = errno;
     count_returned(thread_counters(), call);
     if (ends_sampled)
         conclude_sampled(thread, call, &life, ended_at);
     if (drawn)
-        sample_allocation(thread, call);
+        sample_allocation(thread, call, &probe);
     busy_end(thread, drawn, limit);
     errno = error;
 }
@@ -187,8 +192,8 @@ void slow_alloc(struct call *call)
     }
 }
 
-/* Everything is recorded before the block goes back. */
-static void record_free(struct thread *thread, const struct call *call)
+/* Everything but what it costs is recorded before the block goes back. */
+static void record_free(struct thread *thread, const struct call *call, struct free_sample *sample)
 {
     bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;
     bool drawn = !thread_spend(thread, 0);
@@ -201,7 +206,7 @@ static void record_free(struct thread *thread, const struct call *call)
     if (logged)
         log_free(thread, call);
     else if (drawn)
-        sample_free(thread, call);
+        sample_free(thread, call, sample);
     busy_end(thread, logged ? orders_changed(thread) : drawn, limit);
 }
 
@@ -219,11 +224,18 @@ void slow_free(struct call *call)
         nested(thread, call);
         return;
     }
-    record_free(thread, call);
+    struct free_sample sample = {0};
+    struct probe probe;
+    record_free(thread, call, &sample);
     errno = error;
     struct thread *inside = call->function == CALL_operator_delete ? slow_inside_begin() : NULL;
-    call_forward(call);
+    if (sample.slot != NULL)
+        probe_call(call, &probe);
+    else
+        call_forward(call);
     slow_inside_end(inside);
+    if (sample.slot != NULL)
+        sample_free_done(&sample, &probe);
 }
 
 void slow_prepare(void)

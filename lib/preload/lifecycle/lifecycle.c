@@ -9,6 +9,7 @@
 #include <entry/operators.h>
 #include <config/config.h>
 #include <mtmalloc_api.h>
+#include <probe/probe.h>
 #include <recording/area.h>
 #include <recording/recording.h>
 #include <recording/ring.h>
@@ -303,6 +304,7 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     tid_init();
     operators_init();
     stacks_open_walker(image.system_calls);
+    probe_init(image.system_calls);
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
     if (backend_identity.kind == BACKEND_MTMALLOC) {
         mtmalloc_stats_attach(&process.lock_rows);

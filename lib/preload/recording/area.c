@@ -51,7 +51,7 @@ static struct {
 static const uint32_t first_size[AREA_KINDS] = {
     [MALLOCTAP_EXTENT_THREADS] = 64u << 10,  [MALLOCTAP_EXTENT_DEPOT] = 256u << 10,
     [MALLOCTAP_EXTENT_MODULES] = 64u << 10,  [MALLOCTAP_EXTENT_CHUNKS] = 256u << 10,
-    [MALLOCTAP_EXTENT_LATENCY] = 256u << 10, [MALLOCTAP_EXTENT_LOCKS] = 64u << 10,
+    [MALLOCTAP_EXTENT_LATENCY] = 64u << 10, [MALLOCTAP_EXTENT_LOCKS] = 64u << 10,
 };
 
 struct area *area_of(enum malloctap_extent_kind kind)

@@ -5,6 +5,8 @@
 #include "orders.h"
 #include "stacks.h"
 
+#include <backend/backend.h>
+#include <probe/latency.h>
 #include <recording/recording.h>
 #include <recording/ring.h>
 
@@ -38,53 +40,91 @@ static double weight_of(const struct thread *thread, const struct call *call)
     return exponential_weight(thread->call_units + bytes, thread->orders.mean);
 }
 
-static bool record_call(struct thread *thread, const struct call *call, uint8_t kind,
-                        uint64_t ticks, const void *address, double weight, uint32_t flags,
-                        uint32_t stack)
+static bool record(struct thread *thread, const struct malloctap_sample *sample)
 {
-    struct malloctap_sample sample = {
-        .head = {kind, (uint8_t)call->op, sizeof sample, stack},
-        .ticks = ticks,
-        .address = (uintptr_t)address,
-        .size = call->op == MALLOCTAP_OP_FREE ? 0 : call->size,
-        .weight = weight,
-        .flags = flags,
-    };
-    bool recorded = ring_append(&thread->ring, thread_storage.slot, &sample.head, ticks);
+    bool recorded = ring_append(&thread->ring, thread_storage.slot, &sample->head, sample->ticks);
     counter_add(recorded ? &thread_counters()->samples : &thread_counters()->samples_lost, 1);
     return recorded;
 }
 
-void sample_allocation(struct thread *thread, const struct call *call)
+/* Remember the block until it is freed. */
+static void live(const struct call *call, struct malloctap_sample *sample)
+{
+    struct life life = {call->size, sample->weight, sample->ticks, sample->head.stack};
+    if (lives_add(call->result, &life))
+        return;
+    sample->flags |= MALLOCTAP_SAMPLE_UNTRACKED;
+    counter_add(&thread_counters()->lives_lost, 1);
+}
+
+void sample_allocation(struct thread *thread, const struct call *call, const struct probe *probe)
 {
     if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
         return;
-    uint64_t ticks = recording_ticks();
-    double weight = weight_of(thread, call);
-    uint32_t stack = stacks_take(thread);
-    uint32_t flags = call->result == NULL ? MALLOCTAP_SAMPLE_FAILED : 0;
-    if (call->result != NULL) {
-        struct life life = {call->size, weight, ticks, stack};
-        if (!lives_add(call->result, &life)) {
-            flags |= MALLOCTAP_SAMPLE_UNTRACKED;
-            counter_add(&thread_counters()->lives_lost, 1);
-        }
-    }
-    if (!record_call(thread, call, MALLOCTAP_RECORD_ALLOC, ticks, call->result, weight, flags,
-                     stack)) {
+    struct malloctap_sample sample = {
+        .head = {MALLOCTAP_RECORD_ALLOC, (uint8_t)call->op, sizeof sample, 0},
+        .ticks = recording_ticks(),
+        .address = (uintptr_t)call->result,
+        .size = call->size,
+        .weight = weight_of(thread, call),
+        .flags = call->result == NULL ? MALLOCTAP_SAMPLE_FAILED : 0,
+        .probe = probe->kind,
+        .time_ns = probe->time_ns,
+        .wait_ns = probe->wait_ns,
+        .usable = call->result == NULL ? 0 : backend.malloc_usable_size(call->result),
+        .peak_rss_kib = probe->peak_rss_kib,
+    };
+    sample.head.stack = stacks_take(thread);
+    latency_add(thread_storage.slot, call->op, sample.weight, probe);
+    if (call->result != NULL)
+        live(call, &sample);
+    if (!record(thread, &sample)) {
         struct life unrecorded;
         if (call->result != NULL)
             lives_take(call->result, &unrecorded);
     }
 }
 
-void sample_free(struct thread *thread, const struct call *call)
+void sample_free(struct thread *thread, const struct call *call, struct free_sample *ret)
 {
+    *ret = (struct free_sample){0};
     if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
         return;
-    uint64_t ticks = recording_ticks();
-    record_call(thread, call, MALLOCTAP_RECORD_FREE, ticks, call->block, weight_of(thread, call), 0,
-                stacks_take(thread));
+    struct malloctap_sample sample = {
+        .head = {MALLOCTAP_RECORD_FREE, MALLOCTAP_OP_FREE, sizeof sample, 0},
+        .ticks = recording_ticks(),
+        .address = (uintptr_t)call->block,
+        .weight = weight_of(thread, call),
+        .probe = MALLOCTAP_PROBE_NONE,
+    };
+    sample.head.stack = stacks_take(thread);
+    ret->slot = thread_storage.slot;
+    ret->weight = sample.weight;
+    struct malloctap_chunk *chunk = record(thread, &sample) ? thread->ring.chunk : NULL;
+    if (chunk != NULL) {
+        ret->chunk = chunk;
+        ret->sequence = chunk->sequence;
+        ret->record = (struct malloctap_sample *)ring_tail(chunk) - 1;
+    }
+}
+
+/* The free is recorded before the block goes back, for the order of records is that of time; what
+ * it cost is known only now. The record is still this thread's to write unless a signal handler
+ * made it seal the chunk meanwhile, or forked and this is the child. */
+void sample_free_done(const struct free_sample *sample, const struct probe *probe)
+{
+    struct thread *thread = thread_current();
+    if (thread->limit == LIMIT_UNKNOWN || thread_storage.slot != sample->slot)
+        return;
+    latency_add(sample->slot, MALLOCTAP_OP_FREE, sample->weight, probe);
+    struct malloctap_chunk *chunk = __atomic_load_n(&thread->ring.chunk, __ATOMIC_RELAXED);
+    if (chunk == NULL || chunk != sample->chunk || chunk->sequence != sample->sequence)
+        return;
+    sample->record->time_ns = probe->time_ns;
+    sample->record->wait_ns = probe->wait_ns;
+    sample->record->peak_rss_kib = probe->peak_rss_kib;
+    /* Whoever sees the kind sees the rest. */
+    __atomic_store_n(&sample->record->probe, probe->kind, __ATOMIC_RELEASE);
 }
 
 void sample_freed(struct thread *thread, const struct call *call, const struct life *life,

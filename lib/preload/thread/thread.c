@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "thread.h"
 
+#include <probe/latency.h>
 #include <recording/area.h>
 #include <recording/recording.h>
 #include <recording/ring.h>
@@ -126,6 +127,7 @@ static struct thread *reuse(struct malloctap_thread_slot **slot)
         if (thread == NULL || *slot == NULL || !thread->used || !is_gone(*slot))
             continue;
         ring_release(&thread->ring);
+        latency_fold(*slot);
         fold(*slot);
         struct stack_memory *kept = thread->stack_memory;
         memset(thread, 0, sizeof *thread);
@@ -151,7 +153,6 @@ static void slot_begin(struct malloctap_thread_slot *slot)
     slot->tid = tid_current();
     slot->birth_ticks = recording_ticks();
     slot->death_ticks = 0;
-    slot->latency = 0;
     memset(slot->name, 0, sizeof slot->name);
     uint64_t number = __atomic_add_fetch(&table.last, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->thread, number, __ATOMIC_RELAXED);
