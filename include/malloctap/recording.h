@@ -359,6 +359,10 @@ enum malloctap_probe {
  * A sampled call. `weight` is 1 / p, p being the probability with which this very call was sampled:
  * the sum of weight is an unbiased estimate of the number of calls, the sum of weight * size of the
  * bytes, and the sum of weight * (weight - 1) * x^2 of the variance of the estimate of sum x.
+ *
+ * A FREE is recorded before the call and gets its time, then `probe` (release), after it, in the
+ * committed record; that is the only change a committed record ever sees. `probe` stays NONE where
+ * the process ended first, or a signal handler's records closed the chunk meanwhile.
  */
 struct malloctap_sample {
     struct malloctap_record head;
@@ -446,6 +450,9 @@ struct malloctap_freed {
  * (8 + b % 8) << (b / 8 - 1) ns up to the next bucket's. The last one holds all that are longer.
  *
  * Rows follow one another from the start of each LATENCY extent; one that is all zeros is not in use.
+ * The first of the area is that of the folded threads. Any other counts while its `thread` is not 0:
+ * before a slot is reused its row's `thread` becomes 0, then it is added to the first, then emptied.
+ * So no call is ever in both; if the process is killed right then, some are in neither.
  */
 #define MALLOCTAP_LATENCY_BUCKETS 320u
 
