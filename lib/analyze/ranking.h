@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * ranking.h - stacks as people see them, hottest first.
- *
- * Stacks whose frames read the same (function, file, line; the offset only where there is no name)
- * are one row: two calls on one source line, or two loadings of one library, are no difference to
- * the reader.
- */
+/* ranking.h - call paths, hottest first; stacks that read the same (PATHS_BY_LINE) are one row. */
 #ifndef ANALYZE_RANKING_H
 #define ANALYZE_RANKING_H
 
 #include "aggregate.h"
-#include "symbols.h"
+#include "paths.h"
 
 #define RANKING_BY(X)                                                                              \
     X(CALLS, calls, calls)                                                                         \
@@ -50,6 +44,7 @@ struct ranking {
     struct ranking_row *rows; /* hottest first; none with nothing to rank */
     size_t count;
     size_t capacity;
+    struct paths paths; /* of the rows */
 };
 
 void ranking_create(const struct malloctap_recording *recording, struct symbols *symbols,
