@@ -48,20 +48,29 @@ EXPORT void *malloc(size_t size)
     return returned(MALLOCTAP_OP_MALLOC, size, backend.malloc(size));
 }
 
-/* free(NULL) has no business at the backend, and none in the slow path unless it is drawn. */
-static bool free_of_null(const void *block)
+/* Null has no business at the backend, and a sampled block's neighbour none in the slow path,
+ * unless the call is drawn. Null counts as forwarded. */
+static bool free_after_all(void *block, enum call_function function, size_t alignment, size_t size)
 {
-    if (block != NULL || !thread_spend(thread_current(), 0))
+    bool special = block != NULL && (arena_owns(block) || lives_hold(block));
+    if (special || !thread_spend(thread_current(), 0))
         return false;
     count_free(thread_counters());
-    counter_add(&thread_counters()->frees_null, 1);
+    if (block == NULL)
+        counter_add(&thread_counters()->frees_null, 1);
+    else if (function == CALL_free)
+        backend.free(block);
+    else if (function == CALL_free_sized)
+        backend.free_sized(block, size);
+    else
+        backend.free_aligned_sized(block, alignment, size);
     return true;
 }
 
 static cold void slow_free_by(enum call_function function, void *block, size_t alignment,
                               size_t size)
 {
-    if (free_of_null(block))
+    if (free_after_all(block, function, alignment, size))
         return;
     slow_free(&(struct call){function, MALLOCTAP_OP_FREE, .size = size, .alignment = alignment,
                              .block = block});
@@ -110,11 +119,19 @@ EXPORT void *calloc(size_t count, size_t unit)
     return returned(MALLOCTAP_OP_CALLOC, size, backend.calloc(count, unit));
 }
 
+/* The same for a realloc, of null or of a neighbour; not to size 0. */
+static bool realloc_after_all(void *block, size_t size)
+{
+    bool special = size == 0 || arena_owns(block) || lives_hold(block);
+    return (block == NULL || !special) && fast_alloc(MALLOCTAP_OP_REALLOC, size);
+}
+
 static cold void *slow_realloc(void *block, size_t size)
 {
-    if (block == NULL && fast_alloc(MALLOCTAP_OP_REALLOC, size)) {
-        counter_add(&thread_counters()->reallocs_from_null, 1);
-        return returned(MALLOCTAP_OP_REALLOC, size, backend.realloc(NULL, size));
+    if (realloc_after_all(block, size)) {
+        if (block == NULL)
+            counter_add(&thread_counters()->reallocs_from_null, 1);
+        return returned(MALLOCTAP_OP_REALLOC, size, backend.realloc(block, size));
     }
     struct call call = {CALL_realloc, MALLOCTAP_OP_REALLOC, .size = size, .block = block};
     slow_alloc(&call);

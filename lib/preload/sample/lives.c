@@ -54,8 +54,9 @@ static struct bucket *table(void)
 
 void lives_mark(const void *from, size_t size)
 {
-    for (size_t i = 0; i < size; i += 16)
-        __atomic_store_n(lives_place((const char *)from + i), UINT8_MAX, __ATOMIC_RELAXED);
+    uintptr_t first = (uintptr_t)from & ~(uintptr_t)(LIVES_PLACE_BYTES - 1);
+    for (uintptr_t at = first; at < (uintptr_t)from + size; at += LIVES_PLACE_BYTES)
+        __atomic_store_n(lives_place((const void *)at), UINT8_MAX, __ATOMIC_RELAXED);
 }
 
 static void filter_add(const void *block)
@@ -128,6 +129,21 @@ static bool take_from(struct bucket *bucket, const void *block, struct life *ret
         return true;
     }
     return false;
+}
+
+static bool holds(const struct bucket *bucket, const void *block)
+{
+    for (unsigned way = 0; way < WAYS; way++)
+        if (__atomic_load_n(&bucket->keys[way], __ATOMIC_RELAXED) == (uintptr_t)block)
+            return true;
+    return false;
+}
+
+bool lives_hold(const void *block)
+{
+    struct bucket *buckets = __atomic_load_n(&lives.buckets, __ATOMIC_ACQUIRE);
+    return buckets != NULL && (holds(bucket_of(buckets, block, 0), block) ||
+                               holds(bucket_of(buckets, block, 1), block));
 }
 
 bool lives_take(const void *block, struct life *ret)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define LIVES_FILTER_BITS 16
+#define LIVES_PLACE_BYTES 128u
 
 struct life {
     uint64_t size; /* bytes requested */
@@ -26,13 +27,13 @@ struct life {
 };
 
 /* Number of live addresses that fall on each place; sticks at 255, which marks a place for good.
- * Places follow the addresses, so that blocks that lie together share the filter's cache lines too.
- */
+ * Places follow the addresses, so that blocks that lie together share the filter's cache lines too:
+ * one line covers 8 KiB of heap. Small neighbours of a sampled block take the slow path in vain. */
 extern uint8_t lives_filter[1u << LIVES_FILTER_BITS] HIDDEN;
 
 static always_inline uint8_t *lives_place(const void *block)
 {
-    return &lives_filter[(uintptr_t)block / 16 % (1u << LIVES_FILTER_BITS)];
+    return &lives_filter[(uintptr_t)block / LIVES_PLACE_BYTES % (1u << LIVES_FILTER_BITS)];
 }
 
 /* False: `block` is certainly not in the table. */
@@ -48,6 +49,9 @@ void lives_mark(const void *from, size_t size);
 /* Remember a block; false when there is no room. To be called before the program gets the address.
  */
 bool lives_add(const void *block, const struct life *life);
+
+/* Whether a block is in the table, for who got here by a neighbour's mark. */
+bool lives_hold(const void *block);
 
 /* Forget a block; false when it is not there. To be called before the memory goes back. */
 bool lives_take(const void *block, struct life *ret);

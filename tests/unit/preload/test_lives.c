@@ -11,7 +11,7 @@
 
 static void *address(uintptr_t number)
 {
-    return (void *)(0x10000 + number * 16);
+    return (void *)(0x10000 + number * LIVES_PLACE_BYTES);
 }
 
 static void what_is_added_is_taken_once(void **state)
@@ -35,7 +35,7 @@ static void marked_places_stay(void **state)
 {
     (void)state;
     struct life life = {.size = 1};
-    lives_mark(address(70), 40);
+    lives_mark(address(70), 2 * LIVES_PLACE_BYTES + 8);
     for (uintptr_t i = 70; i < 73; i++) {
         assert_true(lives_maybe(address(i)));
         assert_true(lives_add(address(i), &life) && lives_take(address(i), &life));
