@@ -123,8 +123,8 @@ size_t paths_add(struct paths *paths, const struct path_frames *frames)
         paths->items =
             memory_grow(paths->items, paths->count, &paths->capacity, sizeof *paths->items);
         struct path *path = &paths->items[paths->count++];
-        *path = (struct path){
-            .count = count, .hidden = frames->count - count, .truncated = truncated};
+        *path =
+            (struct path){.count = count, .hidden = frames->count - count, .truncated = truncated};
         path->frames = memory_zeroed(count, sizeof *path->frames);
         if (count)
             memcpy(path->frames, frames->items, count * sizeof *path->frames);

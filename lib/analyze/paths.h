@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * paths.h - call paths as people read them: recorded stacks whose frames read the same are one path.
+ * paths.h - call paths as people read them: recorded stacks whose frames read the same are one
+ * path.
  */
 #ifndef ANALYZE_PATHS_H
 #define ANALYZE_PATHS_H
