@@ -107,13 +107,25 @@ uint32_t malloctap_recording_module_count(const struct malloctap_recording *reco
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-/* A record with the thread it belongs to. `record` points into a private copy of its chunk, 8-byte
- * aligned, `record->length` bytes long and at least as long as its kind demands; it is valid until
- * the next call on the cursor. */
+/*
+ * A record with the thread it belongs to. `record` is a private copy, 8-byte aligned,
+ * `record->length` bytes long and at least as long as its kind demands; it is valid until the next
+ * call on the cursor or merge.
+ *
+ * A call in a log reads as a sample of weight 1: an allocation as ALLOC, a free as FREE, both struct
+ * malloctap_sample. A realloc is two records: FREE (op REALLOC) of the old block, as of before it went
+ * back, then ALLOC (op REALLOC), as of when the new one was obtained. The first is left out where
+ * the old block lives on (the realloc failed) or there was none; in the second `address` is 0
+ * without MALLOCTAP_SAMPLE_FAILED where realloc to size 0 only freed. So in samples and logs alike
+ * a call that obtains memory is ALLOC and a call to free is FREE with op FREE. The end of a logged
+ * block has no FREED record: it is the FREE of its address that follows in time.
+ */
 struct malloctap_event {
     const struct malloctap_record *record;
     uint64_t thread; /* malloctap_thread_slot.thread */
+    uint64_t old;    /* logged ALLOC with op REALLOC: the block given to realloc, 0 for NULL */
     uint32_t tid;
+    bool logged; /* every call of that time is there; otherwise a sample */
 };
 
 /* When the record was made, in the recording's clock. */
@@ -124,7 +136,7 @@ struct malloctap_cursor;
 /* Walk all records, chunk by chunk in order of claim; within a chunk, and so within a thread, in
  * order of time; across threads only roughly. Chunks claimed after this call are not walked; those
  * a bounded ring reuses before the cursor comes to them are passed over. Memory use is one chunk
- * and 16 bytes for each chunk in use. Close it before the recording. */
+ * and 32 bytes for each chunk in use. Close it before the recording. */
 int malloctap_cursor_open(const struct malloctap_recording *recording, struct malloctap_cursor **ret,
                           struct malloctap_error *error);
 
@@ -135,7 +147,33 @@ int malloctap_cursor_next(struct malloctap_cursor *cursor, struct malloctap_even
                           struct malloctap_error *error);
 void malloctap_cursor_close(struct malloctap_cursor *cursor);
 
-/* ---- locks --------------------------------------------------------------------------------- */
+struct malloctap_merge;
+
+/*
+ * Walk the records of all threads in order of time, those from `from` to `until` (ticks, both
+ * included; 0 and UINT64_MAX: all). Records of one thread keep their order. Of records of several
+ * threads at one tick those that end a block (FREE, FREED) come before those that begin one, and
+ * otherwise the thread with the lower number is first: a free is stamped before the block can be
+ * obtained again, an allocation after. Memory use is one chunk for each thread that has records both
+ * before and after the moment, and 32 bytes for each chunk in use; a chunk outside the range is not
+ * read. As of the cursor, chunks claimed after this call are not walked. Close it before the
+ * recording.
+ */
+int malloctap_merge_open(const struct malloctap_recording *recording, uint64_t from,
+                         uint64_t until, struct malloctap_merge **ret,
+                         struct malloctap_error *error);
+
+/* As malloctap_cursor_next(). */
+int malloctap_merge_next(struct malloctap_merge *merge, struct malloctap_event *ret,
+                         struct malloctap_error *error);
+void malloctap_merge_close(struct malloctap_merge *merge);
+
+/* ---- latencies and locks ------------------------------------------------------------------- */
+
+/* Copy the next row of histograms in use at or after *position (start with 0) and advance *position.
+ * False at the end, or where no call was probed. Numbers in it are finite and not negative. */
+bool malloctap_recording_next_latency(const struct malloctap_recording *recording,
+                                      uint64_t *position, struct malloctap_latency *ret);
 
 /* Copy the next lock row in use at or after *position (start with 0) and advance *position. False at
  * the end, or where the backend has no such statistics. */

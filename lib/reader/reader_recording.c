@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "reader_recording.h"
+#include "reader_chunk.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +73,7 @@ int malloctap_recording_refresh(struct malloctap_recording *recording,
                                 "it again");
     }
     recording->header = header;
+    recording->last_ticks = 0;
     reader_layout_init(&recording->layout, &recording->header);
     return 0;
 }
@@ -170,16 +171,7 @@ static uint64_t last_ticks(struct malloctap_recording *recording)
             last = later(last, module.first_ticks);
     }
 
-    struct malloctap_cursor *cursor;
-    if (malloctap_cursor_open(recording, &cursor, NULL) != 0)
-        return last;
-    struct malloctap_event event;
-    for (int result; (result = malloctap_cursor_next(cursor, &event, NULL)) != 0;) {
-        if (result > 0)
-            last = later(last, malloctap_record_ticks(event.record));
-    }
-    malloctap_cursor_close(cursor);
-    return last;
+    return later(last, reader_last_record_ticks(recording));
 }
 
 uint64_t malloctap_recording_duration_ns(struct malloctap_recording *recording)
@@ -187,8 +179,11 @@ uint64_t malloctap_recording_duration_ns(struct malloctap_recording *recording)
     const struct malloctap_header *header = &recording->header;
     if (header->state == MALLOCTAP_STATE_FINISHED)
         return malloctap_recording_ns(recording, header->end_ticks);
-    if (!reader_writer_alive(recording))
-        return malloctap_recording_ns(recording, last_ticks(recording));
+    if (!reader_writer_alive(recording)) {
+        if (recording->last_ticks == 0)
+            recording->last_ticks = last_ticks(recording);
+        return malloctap_recording_ns(recording, recording->last_ticks);
+    }
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;

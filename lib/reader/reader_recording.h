@@ -14,6 +14,7 @@ struct malloctap_recording {
     struct reader_depot *depot;
     struct malloctap_header header; /* validated */
     struct reader_layout layout;    /* of that header */
+    uint64_t last_ticks;            /* of an orphaned recording; 0: not looked for yet */
 };
 
 /* Size of an area as of the last open or refresh. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* reader_tables.c - the areas that are plain arrays: loaded modules, allocator locks. */
+/* reader_tables.c - the areas that are plain arrays: loaded modules, latencies, allocator locks. */
 #include "reader_recording.h"
+
+#include <inttypes.h>
+#include <math.h>
 
 #include <string.h>
 
@@ -48,6 +51,65 @@ uint32_t malloctap_recording_module_count(const struct malloctap_recording *reco
     }
     return last;
 }
+
+/* ---- latencies ------------------------------------------------------------------------------ */
+
+/* Where row `index` is in the area. False: there are not so many. */
+static bool find_latency(const struct malloctap_recording *recording, uint64_t index, uint64_t *ret)
+{
+    const struct reader_area *area = &recording->layout.areas[MALLOCTAP_EXTENT_LATENCY];
+    for (size_t i = 0; i < area->count; i++) {
+        uint64_t rows = area->extents[i].size / sizeof(struct malloctap_latency);
+        if (index < rows) {
+            *ret = area->extents[i].area_offset + index * sizeof(struct malloctap_latency);
+            return true;
+        }
+        index -= rows;
+    }
+    return false;
+}
+
+static bool is_amount(double number)
+{
+    return isfinite(number) && number >= 0;
+}
+
+static bool latency_is_sound(const struct malloctap_latency *row)
+{
+    bool sound = true;
+    for (int op = 0; op < MALLOCTAP_OPS; op++) {
+        sound = sound && is_amount(row->ops[op].time_ns) && is_amount(row->ops[op].wait_ns);
+        for (int probe = 0; probe < MALLOCTAP_PROBES; probe++)
+            sound = sound && is_amount(row->ops[op].weight[probe]);
+        for (unsigned bucket = 0; bucket < MALLOCTAP_LATENCY_BUCKETS; bucket++)
+            sound = sound && is_amount(row->ops[op].buckets[bucket]);
+    }
+    return sound;
+}
+
+static bool latency_in_use(const struct malloctap_latency *row)
+{
+    static const struct malloctap_latency unused;
+    return memcmp(row, &unused, sizeof(unused)) != 0;
+}
+
+bool malloctap_recording_next_latency(const struct malloctap_recording *recording,
+                                      uint64_t *position, struct malloctap_latency *ret)
+{
+    for (uint64_t offset; find_latency(recording, *position, &offset);) {
+        uint64_t index = (*position)++;
+        if (!reader_area_read(recording, MALLOCTAP_EXTENT_LATENCY, offset, ret, sizeof(*ret)))
+            return false;
+        if (!latency_is_sound(ret))
+            reader_file_fail(recording->file,
+                             "damaged latencies (row %" PRIu64 "); they are left out", index);
+        else if (latency_in_use(ret))
+            return true;
+    }
+    return false;
+}
+
+/* ---- locks ---------------------------------------------------------------------------------- */
 
 bool malloctap_recording_next_lock(const struct malloctap_recording *recording, uint64_t *position,
                                    struct malloctap_lock_row *ret)

@@ -21,7 +21,7 @@ if magic != 0x0a504154434c414d or byte_order != 0x01020304 or version > 1 or fea
     sys.exit(f"{sys.argv[1]}: not a recording this script can read")
 chunk_size, = struct.unpack_from("<I", data, 60)
 
-UNSLOTTED = 3400
+UNSLOTTED = 3456
 EXITED = UNSLOTTED + 8 * WORDS
 EXTENTS = EXITED + 24 + 16 * WORDS
 extent_count, = struct.unpack_from("<I", data, EXTENTS)

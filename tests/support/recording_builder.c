@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "recording_builder.h"
 
+#include "builder_log.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@ struct list {
 
 struct chunk {
     struct malloctap_chunk head;
+    uint64_t last_ticks; /* of its records so far */
+    struct builder_log_base base;
     uint8_t *records;
 };
 
@@ -172,14 +176,16 @@ static struct chunk *newest_chunk(struct recording_builder *builder, uint64_t th
     return NULL;
 }
 
-static struct chunk *open_chunk(struct recording_builder *builder, uint64_t thread)
+static struct chunk *open_chunk(struct recording_builder *builder, uint64_t thread,
+                                enum malloctap_chunk_content content, uint64_t ticks)
 {
     struct chunk *chunk = list_add(&builder->chunks, sizeof(*chunk));
     chunk->records = checked(calloc(1, builder->header.chunk_size));
     chunk->head.state = MALLOCTAP_CHUNK_OPEN;
     chunk->head.sequence = builder->chunks.count;
     chunk->head.thread = thread;
-    chunk->head.first_ticks = builder->header.start_ticks;
+    chunk->head.content = content;
+    chunk->head.first_ticks = chunk->last_ticks = chunk->base.ticks = ticks;
     for (size_t i = 0; i < builder->threads.count; i++) {
         const struct malloctap_thread_slot *slot = builder->threads.items[i];
         if (slot->thread == thread)
@@ -188,25 +194,65 @@ static struct chunk *open_chunk(struct recording_builder *builder, uint64_t thre
     return chunk;
 }
 
+static void seal(struct chunk *chunk)
+{
+    chunk->head.state = MALLOCTAP_CHUNK_SEALED;
+    chunk->head.last_ticks = chunk->last_ticks;
+}
+
 void recording_builder_seal(struct recording_builder *builder, uint64_t thread)
 {
     struct chunk *chunk = newest_chunk(builder, thread);
     if (chunk != NULL)
-        chunk->head.state = MALLOCTAP_CHUNK_SEALED;
+        seal(chunk);
+}
+
+/* The thread's newest chunk if `size` bytes more of this content go into it, or a new one. */
+static struct chunk *chunk_for(struct recording_builder *builder, uint64_t thread,
+                               enum malloctap_chunk_content content, uint64_t ticks, size_t size)
+{
+    struct chunk *chunk = newest_chunk(builder, thread);
+    size_t space = builder->header.chunk_size - sizeof(struct malloctap_chunk);
+    if (chunk != NULL && chunk->head.state == MALLOCTAP_CHUNK_OPEN &&
+        (chunk->head.committed + size > space || chunk->head.content != content))
+        seal(chunk);
+    if (chunk == NULL || chunk->head.state == MALLOCTAP_CHUNK_SEALED)
+        chunk = open_chunk(builder, thread, content, ticks);
+    return chunk;
+}
+
+static void append(struct chunk *chunk, const void *bytes, size_t size, uint64_t ticks)
+{
+    memcpy(chunk->records + chunk->head.committed, bytes, size);
+    chunk->head.committed += (uint32_t)size;
+    chunk->head.records++;
+    if (ticks > chunk->last_ticks)
+        chunk->last_ticks = ticks;
 }
 
 void recording_builder_add_record(struct recording_builder *builder, uint64_t thread,
                                   const void *record, size_t size)
 {
-    struct chunk *chunk = newest_chunk(builder, thread);
-    size_t space = builder->header.chunk_size - sizeof(struct malloctap_chunk);
-    if (chunk != NULL && chunk->head.committed + size > space)
-        chunk->head.state = MALLOCTAP_CHUNK_SEALED;
-    if (chunk == NULL || chunk->head.state == MALLOCTAP_CHUNK_SEALED)
-        chunk = open_chunk(builder, thread);
-    memcpy(chunk->records + chunk->head.committed, record, size);
-    chunk->head.committed += (uint32_t)size;
-    chunk->head.records++;
+    uint64_t ticks = builder->header.start_ticks;
+    if (size >= sizeof(struct malloctap_record) + sizeof(ticks))
+        memcpy(&ticks, (const uint8_t *)record + sizeof(struct malloctap_record), sizeof(ticks));
+    append(chunk_for(builder, thread, MALLOCTAP_CHUNK_RECORDS, ticks, size), record, size, ticks);
+}
+
+void recording_builder_add_call(struct recording_builder *builder, uint64_t thread,
+                                const struct recording_builder_call *call)
+{
+    uint8_t bytes[MALLOCTAP_LOG_EVENT_MAX];
+    struct chunk *chunk =
+        chunk_for(builder, thread, MALLOCTAP_CHUNK_LOG, call->ticks, sizeof(bytes));
+    size_t size = builder_log_encode(call, &chunk->base, bytes);
+    append(chunk, bytes, size, call->ticks + call->duration);
+}
+
+void recording_builder_add_log(struct recording_builder *builder, uint64_t thread, uint64_t ticks,
+                               const void *events, size_t size)
+{
+    append(chunk_for(builder, thread, MALLOCTAP_CHUNK_LOG, ticks, size), events, size, ticks);
 }
 
 static void add_sample(struct recording_builder *builder, uint64_t thread,

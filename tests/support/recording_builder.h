@@ -13,11 +13,17 @@
 
 #include <malloctap/recording.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define RECORDING_BUILDER_START_TICKS 1000u
 #define RECORDING_BUILDER_CHUNK_SIZE 4096u
+
+/* Samples that go into a chunk. */
+#define RECORDING_BUILDER_CHUNK_SAMPLES                                                            \
+    ((RECORDING_BUILDER_CHUNK_SIZE - sizeof(struct malloctap_chunk)) /                             \
+     sizeof(struct malloctap_sample))
 
 struct recording_builder;
 
@@ -57,6 +63,27 @@ void recording_builder_add_free(struct recording_builder *builder, uint64_t thre
                                 struct malloctap_sample sample);
 void recording_builder_add_freed(struct recording_builder *builder, uint64_t thread,
                                  struct malloctap_freed freed);
+
+/* A call as a log holds it; see "the log" in recording.h. */
+struct recording_builder_call {
+    enum malloctap_op op;
+    bool failed; /* an allocation that returned NULL */
+    uint32_t stack;
+    uint64_t ticks;    /* of a realloc: before the old block goes back */
+    uint64_t duration; /* of a realloc: until the new block was obtained */
+    uint64_t address;  /* 0: none */
+    uint64_t size;
+    uint64_t old; /* of a realloc: what it was given */
+};
+
+/* Append a call to the thread's newest chunk, if that holds a log and has room; else to a new one.
+ */
+void recording_builder_add_call(struct recording_builder *builder, uint64_t thread,
+                                const struct recording_builder_call *call);
+
+/* The same with bytes that the test encoded; `ticks` is first_ticks of a new chunk. */
+void recording_builder_add_log(struct recording_builder *builder, uint64_t thread, uint64_t ticks,
+                               const void *events, size_t size);
 
 /* Seal the thread's newest chunk: its next record opens another one. */
 void recording_builder_seal(struct recording_builder *builder, uint64_t thread);

@@ -28,76 +28,69 @@ struct field {
     size_t size;
 };
 
+/* The fields of each structure, in the order of their offsets; those that recording.h declares by a
+ * macro come from there. */
 #define FIELD(structure, name)                                                                     \
     {#structure, #name, offsetof(struct structure, name), sizeof(((struct structure *)0)->name)},
 
+/* clang-format off */
 static const struct field fields[] = {
 #define X(name) FIELD(malloctap_header, name)
     X(magic) X(version) X(byte_order) X(header_size) X(header_used) X(features) X(state) X(mode)
-        X(pid) X(parent_pid) X(arch) X(pointer_bits) X(page_size) X(chunk_size) X(start_realtime_ns)
-            X(start_ticks) X(end_ticks) X(clock_mult) X(clock_shift) X(sample_mean) X(call_units) X(
-                ring_limit) X(peak_rss_bytes) X(reserved) X(lost) X(executable) X(command_line)
-                X(backend) X(backend_object) X(options) X(unslotted) X(exited) X(extent_count) X(
-                    reserved2) X(extents)
+    X(pid) X(parent_pid) X(arch) X(pointer_bits) X(page_size) X(chunk_size) X(start_realtime_ns)
+    X(start_ticks) X(end_ticks) X(clock_mult) X(clock_shift) X(sample_mean) X(call_units)
+    X(ring_limit) X(peak_rss_bytes) X(rss_bytes) X(probe_cost_ns) X(overwritten_until)
+    X(lost_since) X(control) X(reserved) X(lost) X(executable) X(command_line) X(backend)
+    X(backend_object) X(options) X(unslotted) X(exited) X(extent_count) X(reserved2) X(extents)
+#undef X
+#define X(name) FIELD(malloctap_control, name)
+    X(generation) X(seen) X(mode) X(reserved) X(calls) X(bytes)
 #undef X
 #define X(name) FIELD(malloctap_losses, name)
-                    MALLOCTAP_LOSSES(X)
+    MALLOCTAP_LOSSES(X)
 #undef X
-                        FIELD(malloctap_counters, calls) FIELD(malloctap_counters, bytes) FIELD(malloctap_counters, reserved) FIELD(
-                            malloctap_counters, failed)
 #define X(name) FIELD(malloctap_counters, name)
-                            MALLOCTAP_COUNTERS(X)
+    X(bytes) MALLOCTAP_COUNTERS(X) X(failed) X(reserved) X(calls)
 #undef X
 #define X(name) FIELD(malloctap_exited, name)
-                                X(published) X(threads) X(copy)
+    X(published) X(threads) X(copy)
 #undef X
 #define X(name) FIELD(malloctap_extent, name)
-                                    X(kind) X(reserved) X(offset) X(size)
+    X(kind) X(reserved) X(offset) X(size)
 #undef X
 #define X(name) FIELD(malloctap_thread_slot, name)
-                                        X(state) X(tid)
-                                            X(thread) X(birth_ticks) X(death_ticks) X(name) X(
-                                                latency) X(reserved) X(counters)
+    X(state) X(tid) X(thread) X(birth_ticks) X(death_ticks) X(name) X(latency) X(reserved)
+    X(counters)
+#undef X
+#define X(name) FIELD(malloctap_stack, name)
+    X(frame_count) X(flags)
 #undef X
 #define X(name) FIELD(malloctap_module, name)
-                                                X(committed) X(build_id_size) X(start) X(
-                                                    end) X(bias) X(first_ticks) X(build_id) X(path)
+    X(committed) X(build_id_size) X(start) X(end) X(bias) X(first_ticks) X(build_id) X(path)
 #undef X
 #define X(name) FIELD(malloctap_chunk, name)
-                                                    X(state) X(committed) X(sequence) X(thread)
-                                                        X(first_ticks) X(records) X(tid) X(reserved)
+    X(state) X(committed) X(sequence) X(thread) X(first_ticks) X(records) X(tid) X(last_ticks)
+    X(content) X(reserved)
 #undef X
 #define X(name) FIELD(malloctap_record, name)
-                                                            X(kind) X(op) X(length) X(stack)
+    X(kind) X(op) X(length) X(stack)
 #undef X
 #define X(name) FIELD(malloctap_sample, name)
-                                                                X(head) X(ticks) X(address) X(size) X(weight) X(
-                                                                    flags) X(probe) X(time_ns) X(wait_ns)
+    X(head) X(ticks) X(address) X(size) X(weight) X(flags) X(probe) X(time_ns) X(wait_ns)
+    X(usable) X(peak_rss_kib) X(reserved)
 #undef X
 #define X(name) FIELD(malloctap_freed, name)
-                                                                    X(
-                                                                        head) X(ticks)
-                                                                        X(address) X(size) X(
-                                                                            weight) X(allocated_ticks)
+    X(head) X(ticks) X(address) X(size) X(weight) X(allocated_ticks)
+#undef X
+#define X(name) FIELD(malloctap_latency, name)
+    X(thread) X(reserved) X(ops)
 #undef X
 #define X(name) FIELD(malloctap_lock_row, name)
-                                                                            X(
-                                                                                kind) X(list)
-                                                                                X(buffer_size) X(caches) X(
-                                                                                    acquisitions) X(contended)
-                                                                                    X(wait_ns) X(
-                                                                                        wait_max_ns) X(held_bytes)
-                                                                                        X(buffers) X(
-                                                                                            in_use) X(in_use_bytes)
-                                                                                            X(requested_bytes) X(
-                                                                                                reserved)
+    X(kind) X(list) X(buffer_size) X(caches) X(acquisitions) X(contended) X(wait_ns)
+    X(wait_max_ns) X(held_bytes) X(buffers) X(in_use) X(in_use_bytes) X(requested_bytes)
+    X(reserved)
 #undef X
-                                                                                                FIELD(
-                                                                                                    malloctap_stack,
-                                                                                                    frame_count)
-                                                                                                    FIELD(
-                                                                                                        malloctap_stack,
-                                                                                                        flags)};
+};
 
 /* Structures, where their tables must end, and how far they were documented. */
 static struct structure {
@@ -106,10 +99,10 @@ static struct structure {
     size_t documented;
 } structures[] = {
 #define X(name) {#name, sizeof(struct name), 0},
-    X(malloctap_header) X(malloctap_losses) X(malloctap_counters) X(malloctap_exited)
-        X(malloctap_extent) X(malloctap_thread_slot) X(malloctap_module) X(malloctap_stack)
-            X(malloctap_chunk) X(malloctap_record) X(malloctap_sample) X(malloctap_freed)
-                X(malloctap_lock_row)
+    X(malloctap_header) X(malloctap_control) X(malloctap_losses) X(malloctap_counters)
+    X(malloctap_exited) X(malloctap_extent) X(malloctap_thread_slot) X(malloctap_module)
+    X(malloctap_stack) X(malloctap_chunk) X(malloctap_record) X(malloctap_sample)
+    X(malloctap_freed) X(malloctap_latency) X(malloctap_lock_row)
 #undef X
 };
 
@@ -119,24 +112,28 @@ static struct constant {
     bool documented;
 } constants[] = {
 #define X(name) {#name, name, false},
-    X(MALLOCTAP_MAGIC) X(MALLOCTAP_VERSION) X(MALLOCTAP_BYTE_ORDER) X(MALLOCTAP_FEATURES_KNOWN) X(
-        MALLOCTAP_HEADER_SIZE) X(MALLOCTAP_EXTENTS_MAX) X(MALLOCTAP_SIZE_CLASSES)
-        X(MALLOCTAP_THREAD_SLOT_SIZE) X(MALLOCTAP_STACK_FRAMES_MAX) X(MALLOCTAP_STATE_RUNNING) X(
-            MALLOCTAP_STATE_FINISHED) X(MALLOCTAP_MODE_COUNT) X(MALLOCTAP_MODE_SAMPLE)
-            X(MALLOCTAP_MODE_LOG) X(MALLOCTAP_OP_MALLOC) X(MALLOCTAP_OP_CALLOC) X(
-                MALLOCTAP_OP_REALLOC) X(MALLOCTAP_OP_ALIGNED) X(MALLOCTAP_OP_FREE)
-                X(MALLOCTAP_THREAD_UNUSED) X(MALLOCTAP_THREAD_LIVE) X(MALLOCTAP_THREAD_EXITED) X(
-                    MALLOCTAP_EXTENT_THREADS) X(MALLOCTAP_EXTENT_DEPOT) X(MALLOCTAP_EXTENT_MODULES)
-                    X(MALLOCTAP_EXTENT_CHUNKS) X(MALLOCTAP_EXTENT_LATENCY) X(MALLOCTAP_EXTENT_LOCKS)
-                        X(MALLOCTAP_STACK_TRUNCATED) X(MALLOCTAP_STACK_LIMITED)
-                            X(MALLOCTAP_CHUNK_FREE) X(MALLOCTAP_CHUNK_OPEN)
-                                X(MALLOCTAP_CHUNK_SEALED) X(MALLOCTAP_RECORD_ALLOC)
-                                    X(MALLOCTAP_RECORD_FREE) X(MALLOCTAP_RECORD_FREED)
-                                        X(MALLOCTAP_SAMPLE_FAILED) X(MALLOCTAP_SAMPLE_UNTRACKED)
-                                            X(MALLOCTAP_LOCK_PARENT) X(MALLOCTAP_LOCK_CACHE)
-                                                X(MALLOCTAP_LOCK_OVERSIZE)
+    X(MALLOCTAP_MAGIC) X(MALLOCTAP_VERSION) X(MALLOCTAP_BYTE_ORDER) X(MALLOCTAP_FEATURES_KNOWN)
+    X(MALLOCTAP_HEADER_SIZE) X(MALLOCTAP_EXTENTS_MAX) X(MALLOCTAP_SIZE_CLASSES)
+    X(MALLOCTAP_THREAD_SLOT_SIZE) X(MALLOCTAP_STACK_FRAMES_MAX) X(MALLOCTAP_STATE_RUNNING)
+    X(MALLOCTAP_STATE_FINISHED) X(MALLOCTAP_MODE_COUNT) X(MALLOCTAP_MODE_SAMPLE)
+    X(MALLOCTAP_MODE_LOG) X(MALLOCTAP_OP_MALLOC) X(MALLOCTAP_OP_CALLOC) X(MALLOCTAP_OP_REALLOC)
+    X(MALLOCTAP_OP_ALIGNED) X(MALLOCTAP_OP_FREE) X(MALLOCTAP_THREAD_UNUSED)
+    X(MALLOCTAP_THREAD_LIVE) X(MALLOCTAP_THREAD_EXITED) X(MALLOCTAP_EXTENT_THREADS)
+    X(MALLOCTAP_EXTENT_DEPOT) X(MALLOCTAP_EXTENT_MODULES) X(MALLOCTAP_EXTENT_CHUNKS)
+    X(MALLOCTAP_EXTENT_LATENCY) X(MALLOCTAP_EXTENT_LOCKS) X(MALLOCTAP_STACK_TRUNCATED)
+    X(MALLOCTAP_STACK_LIMITED) X(MALLOCTAP_CHUNK_FREE) X(MALLOCTAP_CHUNK_OPEN)
+    X(MALLOCTAP_CHUNK_SEALED) X(MALLOCTAP_CHUNK_RECORDS) X(MALLOCTAP_CHUNK_LOG)
+    X(MALLOCTAP_RECORD_ALLOC) X(MALLOCTAP_RECORD_FREE) X(MALLOCTAP_RECORD_FREED)
+    X(MALLOCTAP_SAMPLE_FAILED) X(MALLOCTAP_SAMPLE_UNTRACKED) X(MALLOCTAP_PROBE_NONE)
+    X(MALLOCTAP_PROBE_FAST) X(MALLOCTAP_PROBE_FAULTING) X(MALLOCTAP_PROBE_BLOCKED)
+    X(MALLOCTAP_PROBE_PREEMPTED) X(MALLOCTAP_PROBE_UNCLASSED) X(MALLOCTAP_PROBES)
+    X(MALLOCTAP_LOG_FAILED) X(MALLOCTAP_LOG_TIME_SHIFT) X(MALLOCTAP_LOG_STACK_SHIFT)
+    X(MALLOCTAP_LOG_ADDRESS_SHIFT) X(MALLOCTAP_LOG_SIZE_SHIFT) X(MALLOCTAP_LOG_OLD_SHIFT)
+    X(MALLOCTAP_LOG_DURATION_SHIFT) X(MALLOCTAP_LOG_EVENT_MAX) X(MALLOCTAP_LATENCY_BUCKETS)
+    X(MALLOCTAP_LOCK_PARENT) X(MALLOCTAP_LOCK_CACHE) X(MALLOCTAP_LOCK_OVERSIZE)
 #undef X
 };
+/* clang-format on */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

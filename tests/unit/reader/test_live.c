@@ -47,20 +47,21 @@ static uint64_t count_records(struct malloctap_recording *recording)
 
 static void test_refresh_sees_growth(void **state)
 {
-    struct recording_builder *builder = running(63);
+    struct recording_builder *builder = running(RECORDING_BUILDER_CHUNK_SAMPLES);
     struct malloctap_recording *recording;
     recording_builder_split(builder, MALLOCTAP_EXTENT_CHUNKS, RECORDING_BUILDER_CHUNK_SIZE);
     assert_int_equal(recording_builder_write(builder, scratch_path()), 0);
     recording = scratch_reopen();
-    assert_int_equal(count_records(recording), 63);
+    assert_int_equal(count_records(recording), RECORDING_BUILDER_CHUNK_SAMPLES);
 
-    recording_builder_add_alloc(builder, 1, (struct malloctap_sample){.ticks = 1064, .weight = 1});
+    recording_builder_add_alloc(builder, 1, (struct malloctap_sample){.ticks = 2000, .weight = 1});
     recording_builder_header(builder)->lost.extents_failed = 3;
     assert_int_equal(recording_builder_write(builder, scratch_path()), 0);
     recording_builder_destroy(builder);
-    assert_int_equal(count_records(recording), 63); /* the new chunk is in a new extent */
+    assert_int_equal(count_records(recording),
+                     RECORDING_BUILDER_CHUNK_SAMPLES); /* the new chunk is in a new extent */
     assert_int_equal(malloctap_recording_refresh(recording, NULL), 0);
-    assert_int_equal(count_records(recording), 64);
+    assert_int_equal(count_records(recording), RECORDING_BUILDER_CHUNK_SAMPLES + 1);
     assert_int_equal(malloctap_recording_header(recording)->lost.extents_failed, 3);
     malloctap_recording_close(recording);
 }
@@ -110,7 +111,8 @@ static void test_truncated_under_its_feet(void **state)
     assert_int_equal(malloctap_cursor_next(cursor, &event, NULL), 1);
     assert_int_equal(truncate(scratch_path(), 100), 0);
 
-    for (int i = 1; i < 63; i++) /* the rest of the chunk was copied */
+    for (size_t i = 1; i < RECORDING_BUILDER_CHUNK_SAMPLES;
+         i++) /* the rest of the chunk was copied */
         assert_int_equal(malloctap_cursor_next(cursor, &event, NULL), 1);
     static const char text[] = "truncated while it was read (ends before offset 49216); copy the "
                                "whole recording again";
@@ -164,7 +166,7 @@ static void *reuse(void *argument)
         chunk->thread = sequence;
         chunk->committed = 0;
         __atomic_store_n(&chunk->sequence, sequence, __ATOMIC_RELEASE);
-        for (uint32_t i = 0; i < 63; i++) {
+        for (uint32_t i = 0; i < RECORDING_BUILDER_CHUNK_SAMPLES; i++) {
             records[i] = (struct malloctap_sample){
                 .head = {.kind = MALLOCTAP_RECORD_ALLOC, .length = sizeof(*records)},
                 .ticks = sequence,
@@ -178,7 +180,7 @@ static void *reuse(void *argument)
 
 static void test_reused_while_read(void **state)
 {
-    struct recording_builder *builder = running(63 * 8);
+    struct recording_builder *builder = running(RECORDING_BUILDER_CHUNK_SAMPLES * 8);
     size_t size;
     free(recording_builder_image(builder, &size));
     struct malloctap_recording *recording = scratch_open(builder);

@@ -109,22 +109,23 @@ static void test_fields(void **state)
     malloctap_recording_close(recording);
 }
 
-/* Chunks of 4096 bytes hold 63 samples: two threads take turns, in extents of one chunk each. */
+/* Two threads take turns, a chunk each, in extents of one chunk each. */
 static void test_order_of_claim(void **state)
 {
-    enum { RECORDS = 500 };
+    enum { CHUNKS = 8, RECORDS = (CHUNKS - 1) * RECORDING_BUILDER_CHUNK_SAMPLES + 7 };
     struct recording_builder *builder = recording_builder_create();
     recording_builder_split(builder, MALLOCTAP_EXTENT_CHUNKS, RECORDING_BUILDER_CHUNK_SIZE);
     for (int i = 0; i < RECORDS; i++)
-        add_alloc(builder, 1 + (uint64_t)(i / 63 % 2), 1000 + (uint64_t)i);
+        add_alloc(builder, 1 + (uint64_t)(i / (int)RECORDING_BUILDER_CHUNK_SAMPLES % 2),
+                  1000 + (uint64_t)i);
     size_t size;
     uint8_t *image = recording_builder_image(builder, &size);
     struct malloctap_header *header = (struct malloctap_header *)image;
-    assert_int_equal(header->extent_count, 8);
-    for (uint32_t i = 0; i < 4; i++) { /* lay the chunks out in reverse */
+    assert_int_equal(header->extent_count, CHUNKS);
+    for (uint32_t i = 0; i < CHUNKS / 2; i++) { /* lay the chunks out in reverse */
         uint64_t offset = header->extents[i].offset;
-        header->extents[i].offset = header->extents[7 - i].offset;
-        header->extents[7 - i].offset = offset;
+        header->extents[i].offset = header->extents[CHUNKS - 1 - i].offset;
+        header->extents[CHUNKS - 1 - i].offset = offset;
     }
     scratch_write(image, size);
     free(image);
@@ -133,7 +134,8 @@ static void test_order_of_claim(void **state)
     struct malloctap_recording *recording = scratch_reopen();
     struct malloctap_cursor *cursor = open_cursor(recording);
     for (int i = 0; i < RECORDS; i++)
-        expect_record(cursor, 1 + (uint64_t)(i / 63 % 2), 1000 + (uint64_t)i);
+        expect_record(cursor, 1 + (uint64_t)(i / (int)RECORDING_BUILDER_CHUNK_SAMPLES % 2),
+                      1000 + (uint64_t)i);
     expect_end(cursor);
     malloctap_cursor_close(cursor);
     malloctap_recording_close(recording);
@@ -200,24 +202,24 @@ static const struct damage {
      "damaged chunk 1 (bad committed at byte 4 of it)" LOST},
     {offsetof(struct malloctap_chunk, committed), 4, 127, 0,
      "damaged chunk 1 (bad committed at byte 4 of it)" LOST},
-    {offsetof(struct malloctap_chunk, committed), 4, 120, 1,
-     "damaged chunk 1 (bad record length at byte 128 of it)" LOST},
+    {offsetof(struct malloctap_chunk, committed), 4, 152, 1,
+     "damaged chunk 1 (bad record length at byte 144 of it)" LOST},
     {FIRST_RECORD + offsetof(struct malloctap_record, length), 2, 0, 0,
      "damaged chunk 1 (bad record length at byte 64 of it)" LOST},
     {SECOND_RECORD + offsetof(struct malloctap_record, length), 2, 60, 1,
-     "damaged chunk 1 (bad record length at byte 128 of it)" LOST},
+     "damaged chunk 1 (bad record length at byte 144 of it)" LOST},
+    {SECOND_RECORD + offsetof(struct malloctap_record, length), 2, 88, 1,
+     "damaged chunk 1 (bad record length at byte 144 of it)" LOST},
     {SECOND_RECORD + offsetof(struct malloctap_record, length), 2, 72, 1,
-     "damaged chunk 1 (bad record length at byte 128 of it)" LOST},
-    {SECOND_RECORD + offsetof(struct malloctap_record, length), 2, 56, 1,
-     "damaged chunk 1 (bad record length at byte 128 of it)" LOST},
+     "damaged chunk 1 (bad record length at byte 144 of it)" LOST},
     {FIRST_RECORD + offsetof(struct malloctap_record, op), 1, MALLOCTAP_OPS, 0,
      "damaged chunk 1 (bad record operation at byte 64 of it)" LOST},
     {SECOND_RECORD + offsetof(struct malloctap_sample, weight), 8, 0x7ff8000000000000, 1,
-     "damaged chunk 1 (bad record weight at byte 128 of it)" LOST}, /* not a number */
+     "damaged chunk 1 (bad record weight at byte 144 of it)" LOST}, /* not a number */
     {SECOND_RECORD + offsetof(struct malloctap_sample, weight), 8, 0x7ff0000000000000, 1,
-     "damaged chunk 1 (bad record weight at byte 128 of it)" LOST}, /* infinite */
+     "damaged chunk 1 (bad record weight at byte 144 of it)" LOST}, /* infinite */
     {SECOND_RECORD + offsetof(struct malloctap_sample, weight), 8, 0x3fe0000000000000, 1,
-     "damaged chunk 1 (bad record weight at byte 128 of it)" LOST}, /* 0.5 */
+     "damaged chunk 1 (bad record weight at byte 144 of it)" LOST}, /* 0.5 */
 };
 
 static void test_damaged_chunk(void **state)
