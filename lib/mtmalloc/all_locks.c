@@ -12,57 +12,160 @@
 #include "oversize.h"
 #include "stats.h"
 
+#include <wiped.h>
+
+#include <errno.h>
+#include <sys/stat.h>
+
+/* ---- acquire and release ------------------------------------------------------------------ */
+
+static uintptr_t holder_of(struct mt_lock *lock)
+{
+    return atomic_load_explicit(&lock->holder, memory_order_relaxed);
+}
+
+/* This thread was interrupted while it held a lock: then others may wait for it, and hold locks
+ * meanwhile. */
+static bool was_interrupted(void)
+{
+    uintptr_t me = mt_lock_me();
+    MT_FOR_EACH_LIST(list)
+    {
+        if (holder_of(&list->parent) == me)
+            return true;
+    }
+    MT_FOR_EACH_CACHE(cache)
+    {
+        if (holder_of(&cache->lock) == me)
+            return true;
+    }
+    return holder_of(&mt_oversize_lock) == me;
+}
+
+static bool take(struct mt_lock *lock, struct malloctap_lock_row *row)
+{
+    if (!mt_lock_acquire_unless(lock, row, was_interrupted))
+        return false;
+    atomic_store_explicit(&lock->holder, mt_lock_me() + MT_LOCK_FOR_ALL, memory_order_relaxed);
+    return true;
+}
+
 /* Parent locks first: while they are held, no cache is added. */
 void mt_all_locks_acquire(void)
 {
+    if (mt_thread.all_locks++ > 0)
+        return;
+    bool all = true;
     MT_FOR_EACH_LIST(list)
     {
-        mt_lock_acquire(&list->parent, mt_stats_parent_row(list));
+        all &= take(&list->parent, mt_stats_parent_row(list));
     }
     MT_FOR_EACH_CACHE(cache)
     {
-        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
+        all &= take(&cache->lock, mt_stats_cache_row(cache));
     }
-    mt_lock_acquire(&mt_oversize_lock, mt_stats_oversize_row());
+    all &= take(&mt_oversize_lock, mt_stats_oversize_row());
+    atomic_signal_fence(memory_order_seq_cst);
+    mt_thread.exclusive = all;
 }
 
-static void end_all(void (*end)(struct mt_lock *lock))
+/* Parent locks last, for the same reason. */
+static void for_each_lock(void (*visit)(struct mt_lock *lock))
 {
-    end(&mt_oversize_lock);
+    visit(&mt_oversize_lock);
     MT_FOR_EACH_CACHE(cache)
     {
-        end(&cache->lock);
+        visit(&cache->lock);
     }
     MT_FOR_EACH_LIST(list)
     {
-        end(&list->parent);
+        visit(&list->parent);
     }
+}
+
+static void tag(struct mt_lock *lock)
+{
+    if (mt_lock_is_mine(lock))
+        atomic_store_explicit(&lock->holder, mt_lock_me() + MT_LOCK_FOR_ALL, memory_order_relaxed);
 }
 
 static void release(struct mt_lock *lock)
 {
-    mt_lock_release(lock);
+    if (holder_of(lock) == mt_lock_me() + MT_LOCK_FOR_ALL)
+        mt_lock_release(lock);
 }
 
-static void reset(struct mt_lock *lock)
+/* Caches that were made meanwhile are still locked, like the others. */
+static void end_exclusive(void)
 {
-    mt_lock_reset(lock);
+    if (mt_thread.exclusive)
+        for_each_lock(tag);
+    mt_thread.exclusive = false;
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 void mt_all_locks_release(void)
 {
-    end_all(release);
+    if (mt_thread.all_locks > 1) {
+        mt_thread.all_locks--;
+        return;
+    }
+    end_exclusive();
+    for_each_lock(release);
+    mt_thread.all_locks = 0;
+}
+
+/* ---- copies of the process ---------------------------------------------------------------- */
+
+/* Wiped in every copy of the process, whoever made it. */
+static struct {
+    bool known;
+} WIPED process;
+
+static bool wipes;
+
+void mt_all_locks_init(void)
+{
+    wipes = wipe_on_fork(&process, sizeof process);
+    process.known = true;
+}
+
+/* Nobody sleeps; and who else held the lock is not here. */
+static void disown(struct mt_lock *lock)
+{
+    atomic_store_explicit(&lock->sleepers, 0, memory_order_relaxed);
+    if (mt_lock_is_mine(lock) ||
+        atomic_load_explicit(&lock->state, memory_order_relaxed) != MT_LOCK_HELD)
+        return;
+    atomic_store_explicit(&lock->holder, 0, memory_order_relaxed);
+    atomic_store_explicit(&lock->state, 0, memory_order_release);
+}
+
+/* A directory has a link for each directory in it, and two of its own. */
+static bool is_only_thread(void)
+{
+    int error = errno;
+    struct stat task;
+    bool only = stat("/proc/self/task", &task) != 0 || task.st_nlink <= 3;
+    errno = error;
+    return only;
+}
+
+bool mt_all_locks_disown_copied(void)
+{
+    if (likely(!wipes || process.known) || !is_only_thread())
+        return false;
+    process.known = true;
+    for_each_lock(disown);
+    return true;
 }
 
 /* ---- fork -------------------------------------------------------------------------------- */
 
-/* Whether this thread, which forks, got them: without memory for a heap there is none to get. */
-static _Thread_local bool held __attribute__((tls_model("initial-exec")));
-
+/* Without memory for a heap there is nothing to lock. */
 void mtmalloc_fork_prepare(void)
 {
-    held = mt_heap_ready();
-    if (!held)
+    if (!mt_heap_ready())
         return;
     mt_all_locks_acquire();
     mt_stats_publish_all(); /* so that nothing of the parent's is left for the child to publish */
@@ -70,14 +173,17 @@ void mtmalloc_fork_prepare(void)
 
 void mtmalloc_fork_parent(void)
 {
-    if (held)
+    if (mt_thread.all_locks > 0)
         mt_all_locks_release();
 }
 
 void mtmalloc_fork_child(void)
 {
-    if (!held)
+    if (mt_thread.all_locks == 0)
         return;
-    mt_stats_forget();
-    end_all(reset);
+    process.known = true;
+    for_each_lock(disown);
+    if (mt_thread.exclusive)
+        mt_stats_forget();
+    mt_all_locks_release();
 }

@@ -11,15 +11,15 @@
 
 #include <errno.h>
 
-_Thread_local struct mt_list *mt_thread_list;
+_Thread_local struct mt_thread mt_thread;
 
 static always_inline void *alloc(size_t request, bool zero)
 {
-    struct mt_list *list = mt_thread_list;
+    struct mt_list *list = mt_thread.list;
     if (unlikely(list == NULL || request - 1 >= MT_BUFFER_MAX ||
                  mt_option_bits() & (MTDEBUGPATTERN | MTINITBUFFER)))
         return mt_alloc_any(request, zero);
-    uint32_t none, counts; /* the parent lock counts nothing */
+    uint64_t none, counts; /* the parent lock counts nothing */
     if (unlikely(!mt_lock_try(&list->parent, &none)))
         return mt_alloc_any(request, zero);
     struct mt_cache *cache = list->hint[mt_size_of(request)];
@@ -27,13 +27,13 @@ static always_inline void *alloc(size_t request, bool zero)
         return mt_alloc_parent_locked(list, request, zero);
     uint32_t word = cache->first;
     uint64_t mask = cache->mask[word], rest = mask & (mask - 1);
-    if (unlikely(rest == 0 || (counts + MT_LOCK_TAKEN) & cache->due)) {
+    uint64_t counted = counts + mt_stats_taken(request);
+    if (unlikely(rest == 0 || counted & cache->due)) {
         cache->lock.counts = counts;
         return mt_alloc_both_locked(list, cache, request, zero);
     }
     cache->mask[word] = rest;
-    cache->requested += request;
-    bool sleepers = mt_lock_open(&cache->lock, counts + MT_LOCK_TAKEN);
+    bool sleepers = mt_lock_open(&cache->lock, counted);
     sleepers |= mt_lock_open(&list->parent, 0);
 
     uint64_t info;
@@ -68,22 +68,23 @@ void mtmalloc_free(void *p)
         return;
     }
     struct mt_cache *cache = head->owner;
-    uint32_t index = MT_HEAD_INDEX(head->info), word = index / 64;
+    uint64_t info = head->info;
+    uint32_t index = MT_HEAD_INDEX(info), word = index / 64;
     uint64_t bit = UINT64_C(1) << index % 64;
-    uint32_t counts;
+    uint64_t counts;
     if (unlikely(!mt_lock_try(&cache->lock, &counts))) {
         mt_free_any(p);
         return;
     }
     uint64_t mask = cache->mask[word]; /* not 0: word >= first, which stays */
-    if (unlikely(mask == 0 || mask & bit || (counts + MT_LOCK_RETURNED) & cache->due)) {
+    uint64_t counted = counts + mt_stats_returned(info);
+    if (unlikely(mask == 0 || mask & bit || counted & cache->due)) {
         cache->lock.counts = counts;
         mt_free_locked(cache, p);
         return;
     }
     cache->mask[word] = mask | bit;
-    cache->requested -= MT_HEAD_REQUESTED(head->info);
-    if (unlikely(mt_lock_open(&cache->lock, counts + MT_LOCK_RETURNED)))
+    if (unlikely(mt_lock_open(&cache->lock, counted)))
         mt_lock_wake(&cache->lock);
 }
 

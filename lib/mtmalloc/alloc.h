@@ -13,10 +13,6 @@
 
 #include <string.h>
 
-/* Chosen by the thread's first call that allocates. */
-extern _Thread_local struct mt_list *mt_thread_list
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
 /* Any size. */
 void *mt_alloc_any(size_t request, bool zero);
 

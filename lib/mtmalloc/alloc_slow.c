@@ -33,10 +33,11 @@ static uint32_t take_first(struct mt_cache *cache)
     return index;
 }
 
-static void count(struct mt_cache *cache, uint32_t what)
+/* At once while this thread forks: nothing is to be left for the child to publish. */
+static void count(struct mt_cache *cache, uint64_t what)
 {
     cache->lock.counts += what;
-    if (cache->lock.counts & cache->due)
+    if (cache->lock.counts & cache->due || mt_thread.exclusive)
         mt_stats_publish(cache);
 }
 
@@ -60,8 +61,7 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
     if (cache == NULL)
         return no_memory(list);
     uint32_t index = take_first(cache);
-    cache->requested += request;
-    count(cache, MT_LOCK_TAKEN);
+    count(cache, mt_stats_taken(request));
     mt_lock_release(&cache->lock);
     mt_lock_release(&list->parent);
 
@@ -75,10 +75,8 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
 cold void *mt_alloc_parent_locked(struct mt_list *list, size_t request, bool zero)
 {
     struct mt_cache *cache = list->hint[mt_size_of(request)];
-    if (cache == NULL)
+    if (cache == NULL || !mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache)))
         cache = mt_heap_find_cache(list, mt_size_of(request));
-    else
-        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
     if (cache == NULL)
         return no_memory(list);
     return mt_alloc_both_locked(list, cache, request, zero);
@@ -93,20 +91,34 @@ static void *alloc_oversize(size_t request, bool zero)
     return p != NULL && zero && !zeroed ? memset(p, 0, request) : p;
 }
 
+/* The thread's own list; or another, in a signal handler that interrupted the thread there. NULL:
+ * none is left. */
+static struct mt_list *lock_a_list(void)
+{
+    uint32_t own = mt_thread.list->number, mask = mt_heap.list_count - 1;
+    for (uint32_t i = 0; i <= mask; i++) {
+        struct mt_list *list = &mt_heap.lists[(own + i) & mask];
+        if (mt_lock_acquire(&list->parent, mt_stats_parent_row(list)))
+            return list;
+    }
+    return NULL;
+}
+
 cold void *mt_alloc_any(size_t request, bool zero)
 {
     if (request > MT_REQUEST_MAX) {
         errno = ENOMEM;
         return NULL;
     }
-    if (mt_thread_list == NULL && (mt_thread_list = mt_heap_choose_list()) == NULL) {
+    if (mt_thread.list == NULL)
+        mt_thread.list = mt_heap_choose_list();
+    if (mt_thread.list != NULL && request > MT_BUFFER_MAX)
+        return alloc_oversize(request, zero);
+    struct mt_list *list = mt_thread.list != NULL ? lock_a_list() : NULL;
+    if (list == NULL) {
         errno = EAGAIN;
         return NULL;
     }
-    if (request > MT_BUFFER_MAX)
-        return alloc_oversize(request, zero);
-    struct mt_list *list = mt_thread_list;
-    mt_lock_acquire(&list->parent, mt_stats_parent_row(list));
     return mt_alloc_parent_locked(list, request != 0 ? request : 1, zero);
 }
 
@@ -142,12 +154,11 @@ cold void mt_free_locked(struct mt_cache *cache, void *p)
     if (mt_option_bits() & MTDEBUGPATTERN)
         fill_freed(cache, index);
     cache->mask[word] |= bit;
-    cache->requested -= MT_HEAD_REQUESTED(info);
     cache->summary[word / 64] |= UINT64_C(1) << word % 64;
     if (word < cache->first)
         cache->first = word;
     mt_heap_cache_has_room(cache);
-    count(cache, MT_LOCK_RETURNED);
+    count(cache, mt_stats_returned(info));
     mt_lock_release(&cache->lock);
 }
 
@@ -156,8 +167,10 @@ cold void mt_free_any(void *p)
     const struct mt_head *head = mt_head_of(p);
     if (mt_head_is(head, MT_HEAD_BUFFER)) {
         struct mt_cache *cache = head->owner;
-        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
-        mt_free_locked(cache, p);
+        /* In a signal handler that interrupted this thread in the same cache the block is lost:
+         * better than to wait for itself. */
+        if (mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache)))
+            mt_free_locked(cache, p);
     } else if (mt_head_is(head, MT_HEAD_OVERSIZE)) {
         mt_oversize_free(p);
     } else if (!(mt_option_bits() & MTDOUBLEFREE && mt_region_owns(p))) {

@@ -2,6 +2,7 @@
 /* heap.c - the lists come into being, and caches are found and made in them. */
 #include "heap.h"
 
+#include "all_locks.h"
 #include "options.h"
 #include "os.h"
 #include "oversize.h"
@@ -35,6 +36,7 @@ static bool create_lists(void)
     if (memory == NULL)
         return false;
     mt_os_barrier_prepare();
+    mt_all_locks_init();
     mt_heap.rows = (void *)memory; /* a row is as large as a CACHE_LINE: lists stay aligned */
     struct mt_list *lists = (void *)(memory + rows_size);
     for (uint32_t i = 0; i < count; i++)
@@ -50,7 +52,8 @@ bool mt_heap_ready(void)
     if (likely(atomic_load_explicit(&mt_heap.lists, memory_order_acquire) != NULL))
         return true;
     static struct malloctap_lock_row before_the_first; /* waits for it are not counted */
-    mt_lock_acquire(&mt_oversize_lock, &before_the_first);
+    if (!mt_lock_acquire(&mt_oversize_lock, &before_the_first))
+        return false;
     bool ready =
         atomic_load_explicit(&mt_heap.lists, memory_order_relaxed) != NULL || create_lists();
     mt_lock_release(&mt_oversize_lock);
@@ -97,7 +100,7 @@ static void init_cache(struct mt_cache *cache, struct mt_list *list, unsigned si
     cache->due = MT_STATS_DUE(1u);
     cache->list = list;
     cache->with_room.key = ++list->created[size];
-    cache->next = list->newest[size];
+    cache->next = mt_list_newest(list, size);
     init_mask(cache);
 }
 
@@ -106,7 +109,8 @@ static struct mt_cache *create_cache(struct mt_list *list, unsigned size)
     static uint32_t colour; /* under the oversize lock */
     size_t chunk_size = atomic_load_explicit(&mt_chunk_size, memory_order_relaxed);
 
-    mt_oversize_acquire();
+    if (!mt_oversize_acquire())
+        return NULL;
     char *chunk = mt_region_alloc(chunk_size);
     size_t skipped = colour++ % COLOURS * COLOUR_SIZE;
     mt_oversize_release();
@@ -115,7 +119,7 @@ static struct mt_cache *create_cache(struct mt_list *list, unsigned size)
     struct mt_cache *cache = (void *)(chunk + skipped);
     cache->chunk_size = chunk_size;
     init_cache(cache, list, size, chunk_size - skipped);
-    list->newest[size] = cache;
+    atomic_store_explicit(&list->newest[size], cache, memory_order_release);
     return cache;
 }
 
@@ -161,22 +165,30 @@ static struct mt_node *next_with_room(struct mt_list *list, unsigned size)
     return node != NULL ? node : mt_tree_at_most(tree, UINT64_MAX);
 }
 
+/* New, locked, and in the tree. */
+static struct mt_cache *add_cache(struct mt_list *list, unsigned size)
+{
+    struct mt_cache *cache = create_cache(list, size);
+    if (cache == NULL)
+        return NULL;
+    mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
+    cache->known = true;
+    mt_tree_insert(&list->with_room[size], &cache->with_room);
+    mt_stats_count_created(cache);
+    return cache;
+}
+
 struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
 {
     struct mt_cache *cache;
     take_back(list, size);
     for (;;) {
         struct mt_node *node = next_with_room(list, size);
-        bool created = node == NULL;
-        cache = created ? create_cache(list, size) : cache_of_node(node);
+        cache = node != NULL ? cache_of_node(node) : NULL;
+        if (cache == NULL || !mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache)))
+            cache = add_cache(list, size);
         if (cache == NULL)
             return NULL;
-        mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
-        if (created) {
-            cache->known = true;
-            mt_tree_insert(&list->with_room[size], &cache->with_room);
-            mt_stats_count_created(cache);
-        }
         if (!mt_cache_full(cache))
             break;
         mt_tree_remove(&list->with_room[size], &cache->with_room);

@@ -89,7 +89,8 @@ static always_inline struct mt_head *mt_head_of(const void *p)
 #define MT_SUMMARIES 16u /* enough for the smallest buffers in the largest chunk */
 
 /*
- * Under `lock`, but for what never changes. Invariants:
+ * Under `lock`, but for what never changes. The bytes that were asked for are counted in the lock.
+ * Invariants:
  *   bit w % 64 of summary[w / 64] is set <=> mask[w] != 0
  *   first = the lowest w with mask[w] != 0; or the number of words, when full, and mask[first] == 0
  *   room in it => known
@@ -97,23 +98,21 @@ static always_inline struct mt_head *mt_head_of(const void *p)
 struct mt_cache {
     struct mt_lock lock;
     uint32_t first;
-    bool known;         /* in the list's tree of caches with room, or on the way there */
-    uint8_t size;       /* buffers have MT_BUFFER_MIN << size bytes; never changes, nor do these: */
-    uint32_t stride;    /* from one buffer to the next */
-    uint32_t buffers;   /* how many there are */
-    uint32_t due;       /* counts of the lock at which they are published; changes */
-    char *buffer;       /* the first one */
+    uint32_t due;       /* counts of the lock at which they are published */
+    char *buffer;       /* the first one; never changes, nor do these: */
     uint64_t head_info; /* of a head with index 0 and no bytes */
-    struct mt_list *list;
-    uint64_t requested; /* bytes asked for by buffers in use; changes */
+    uint32_t stride;    /* from one buffer to the next */
+    uint8_t size;       /* buffers have MT_BUFFER_MIN << size bytes */
+    bool known;         /* in the list's tree of caches with room, or on the way there; changes */
 
     uint64_t summary[MT_SUMMARIES] __attribute__((aligned(64)));
 
+    struct mt_list *list;
+    uint32_t buffers;           /* how many there are */
     struct mt_cache *next;      /* older one of its list and size */
     struct mt_cache *next_back; /* next on the way to the tree */
     struct mt_node with_room;   /* in the tree; its key numbers the caches in order of creation */
     size_t chunk_size;
-    uint64_t requested_published;                 /* of `requested`: see stats.h */
     uint64_t mask[] __attribute__((aligned(64))); /* with a word more, always 0 */
 };
 static_assert(offsetof(struct mt_cache, summary) == 64, "what every call needs: one line");
@@ -146,14 +145,20 @@ struct mt_totals {
 struct mt_list {
     struct mt_lock parent;
     uint32_t number;
-    struct mt_cache *hint[MT_SIZES]; /* where a buffer was found last */
-    struct mt_cache *newest[MT_SIZES];
+    struct mt_cache *hint[MT_SIZES];           /* where a buffer was found last */
+    struct mt_cache *_Atomic newest[MT_SIZES]; /* may be followed without the lock */
     struct mt_node *with_room[MT_SIZES];
     uint64_t created[MT_SIZES];
     /* Pushed by any thread that frees a buffer of a full cache; emptied under the parent lock. */
     struct mt_cache *_Atomic back[MT_SIZES] __attribute__((aligned(CACHE_LINE)));
     struct mt_totals totals[MT_SIZES] __attribute__((aligned(CACHE_LINE)));
 } __attribute__((aligned(CACHE_LINE)));
+
+static inline struct mt_cache *mt_list_newest(struct mt_list *list, unsigned size)
+{
+    /* Acquire: pairs with the release in create_cache(); the cache is seen complete. */
+    return atomic_load_explicit(&list->newest[size], memory_order_acquire);
+}
 
 /* ---- the heap ---------------------------------------------------------------------------- */
 
@@ -173,7 +178,8 @@ extern struct mt_heap mt_heap;
 #define MT_FOR_EACH_CACHE(cache)                                                                   \
     MT_FOR_EACH_LIST(list_)                                                                        \
     for (unsigned size_ = 0; size_ < MT_SIZES; size_++)                                            \
-        for (struct mt_cache *cache = list_->newest[size_]; cache != NULL; cache = cache->next)
+        for (struct mt_cache *cache = mt_list_newest(list_, size_); cache != NULL;                 \
+             cache = cache->next)
 
 /* The list of the calling thread, chosen by its first call. NULL: there is no memory to start with.
  */
@@ -183,7 +189,8 @@ struct mt_list *mt_heap_choose_list(void);
 bool mt_heap_ready(void);
 
 /* A cache with room, locked, chosen in the order of the list from the hint on; made anew where
- * there is none. NULL: there is no memory. Under the parent lock. */
+ * there is none, or it is locked by this thread already. NULL: there is no memory. Under the parent
+ * lock. */
 struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size);
 
 /* After a buffer of a full cache was freed; under the cache's lock. */

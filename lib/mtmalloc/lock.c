@@ -10,6 +10,7 @@
  */
 #include "lock.h"
 
+#include "all_locks.h"
 #include "os.h"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -21,11 +22,14 @@
 /* A lock is held for some ten nanoseconds, unless its holder lost its processor. */
 #define SPINS 100
 #define SLEEP_WITHOUT_BARRIER_NS 1000000
+/* Between looks at what may never end by itself. */
+#define SLEEP_DOUBTING_NS 10000000
+#define DOUBTS 20
 
 /* Looks before it writes, so that waiting does not slow the holder down. */
 static bool try(struct mt_lock *lock)
 {
-    uint32_t counts;
+    uint64_t counts;
     if (atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD ||
         !mt_lock_try(lock, &counts))
         return false;
@@ -43,28 +47,40 @@ bool mt_lock_try_for_a_while(struct mt_lock *lock)
     return false;
 }
 
-static void sleep_until_taken(struct mt_lock *lock)
+static void sleep_while_held(struct mt_lock *lock, uint64_t limit_ns)
 {
-    for (bool taken = false; !taken;) {
-        atomic_fetch_add_explicit(&lock->sleepers, 1, memory_order_relaxed);
-        bool barrier = mt_os_barrier(), woken = false;
-        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD)
-            woken = mt_os_wait((const uint32_t *)&lock->state, MT_LOCK_HELD,
-                               barrier ? 0 : SLEEP_WITHOUT_BARRIER_NS);
-        /* Who wakes a thread takes it off the count, so that nobody wakes it again. */
-        if (!woken)
-            atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
-        taken = try(lock);
-    }
+    atomic_fetch_add_explicit(&lock->sleepers, 1, memory_order_relaxed);
+    if (!mt_os_barrier() && (limit_ns == 0 || limit_ns > SLEEP_WITHOUT_BARRIER_NS))
+        limit_ns = SLEEP_WITHOUT_BARRIER_NS;
+    bool woken = atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD &&
+                 mt_os_wait((const uint32_t *)&lock->state, MT_LOCK_HELD, limit_ns);
+    /* Who wakes a thread takes it off the count, so that nobody wakes it again. */
+    if (!woken)
+        atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
 }
 
-void mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
+/*
+ * A thread that took a lock says so an instruction later. Where a signal handler came in between,
+ * and waits for its own thread, the holder stays unknown: after that many looks it is taken for
+ * this thread. A mistake would cost little: see who calls mt_lock_acquire().
+ */
+static bool sleep_until_taken(struct mt_lock *lock, bool (*in_vain)(void))
 {
-    uint64_t start = mt_os_clock_ns();
-    if (!mt_lock_try_for_a_while(lock))
-        sleep_until_taken(lock);
-    uint64_t waited = mt_os_clock_ns() - start;
+    for (int doubts = 0; doubts < DOUBTS;) {
+        bool unknown = atomic_load_explicit(&lock->holder, memory_order_relaxed) == 0;
+        doubts = unknown ? doubts + 1 : 0;
+        if (!mt_all_locks_disown_copied())
+            sleep_while_held(lock, unknown || in_vain != NULL ? SLEEP_DOUBTING_NS : 0);
+        if (try(lock))
+            return true;
+        if (in_vain != NULL && in_vain())
+            return false;
+    }
+    return false;
+}
 
+static void count_wait(struct malloctap_lock_row *row, uint64_t waited)
+{
     /* Atomic because caches of one list and size share a row. */
     __atomic_fetch_add(&row->contended, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&row->wait_ns, waited, __ATOMIC_RELAXED);
@@ -73,6 +89,24 @@ void mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
            !__atomic_compare_exchange_n(&row->wait_max_ns, &longest, waited, true, __ATOMIC_RELAXED,
                                         __ATOMIC_RELAXED))
         ;
+}
+
+bool mt_lock_acquire_unless(struct mt_lock *lock, struct malloctap_lock_row *row,
+                            bool (*in_vain)(void))
+{
+    if (try(lock))
+        return true;
+    if (mt_lock_is_mine(lock))
+        return false;
+    uint64_t start = mt_os_clock_ns();
+    bool taken = mt_lock_try_for_a_while(lock) || sleep_until_taken(lock, in_vain);
+    count_wait(row, mt_os_clock_ns() - start);
+    return taken;
+}
+
+bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
+{
+    return mt_thread.exclusive || mt_lock_acquire_unless(lock, row, NULL);
 }
 
 void mt_lock_wake(struct mt_lock *lock)

@@ -13,13 +13,17 @@
  * missing barrier (see lock.c). The two also count, at no cost: the state of a free lock says for
  * what it was taken since somebody last asked, and passes through the hands of the holder.
  *
- *   state:  31            16 15             1   0
- *          +----------------+----------------+------+
- *          | returned       | taken          | 0    |  free
- *          | 0              | 0              | 1    |  held
- *          +----------------+----------------+------+
+ *   state:  63             32 31          16 15           1   0
+ *          +-----------------+--------------+--------------+------+
+ *          | bytes asked for | returned     | taken        | 0    |  free
+ *          | 0               | 0            | 0            | 1    |  held
+ *          +-----------------+--------------+--------------+------+
  *
- * All zero is a free lock.
+ * All zero is a free lock. The bytes are a sum, modulo 2^32: those of buffers taken less those of
+ * buffers returned.
+ *
+ * A lock knows its holder, so that a thread never waits for itself: a signal handler that calls the
+ * allocator may have interrupted it anywhere.
  */
 #ifndef MTMALLOC_LOCK_H
 #define MTMALLOC_LOCK_H
@@ -37,47 +41,84 @@
 enum { __libc_single_threaded = 0 };
 #endif
 
-struct mt_lock {
-    _Atomic uint32_t state;
-    _Atomic uint32_t sleepers; /* threads asleep on `state`, or about to be */
-    uint32_t counts;           /* what the state was, while held by mt_lock_acquire() */
+/* What the allocator knows of a thread. All zero until its first call. */
+struct mt_thread {
+    struct mt_list *list; /* chosen by the first call that allocates */
+    uint32_t all_locks;   /* depth of mt_all_locks_acquire() */
+    bool exclusive;       /* it holds every lock there is: acquiring and releasing do nothing */
 };
+extern _Thread_local struct mt_thread mt_thread
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+struct mt_lock {
+    _Atomic uintptr_t holder; /* address of its mt_thread; 0: nobody, or not said yet */
+    _Atomic uint64_t state;
+    uint64_t counts;           /* what the state was, while held by mt_lock_acquire() */
+    _Atomic uint32_t sleepers; /* threads asleep on `state`, or about to be */
+};
+
+/* Added to the holder of locks that are held for mt_all_locks_acquire(). */
+#define MT_LOCK_FOR_ALL 1u
 
 #define MT_LOCK_HELD 1u
 #define MT_LOCK_TAKEN 2u /* to add for one buffer */
 #define MT_LOCK_TAKEN_MASK 0xfffeu
 #define MT_LOCK_RETURNED 0x10000u
 #define MT_LOCK_RETURNED_MASK 0xffff0000u
+#define MT_LOCK_BYTES_SHIFT 32
 
-/* Wait for the lock, take it, and add the wait to the row. */
-void mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row);
+static always_inline uintptr_t mt_lock_me(void)
+{
+    return (uintptr_t)&mt_thread;
+}
+
+/* This thread holds it. Exact: who else takes or releases it never stores this thread's address. */
+static inline bool mt_lock_is_mine(struct mt_lock *lock)
+{
+    if (__libc_single_threaded)
+        return atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD;
+    uintptr_t holder = atomic_load_explicit(&lock->holder, memory_order_relaxed);
+    return (holder & ~(uintptr_t)MT_LOCK_FOR_ALL) == mt_lock_me();
+}
+
+/* Wait for the lock, take it, and add the wait to the row. False: this thread holds it. */
+bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row);
 void mt_lock_wake(struct mt_lock *lock);
 
 /* As mt_lock_acquire(), but gives up when the holder does not seem to run. */
 bool mt_lock_try_for_a_while(struct mt_lock *lock);
+
+/* As mt_lock_acquire(), but gives up when `in_vain` says, asked now and then, that the holder may
+ * be waiting for this thread. */
+bool mt_lock_acquire_unless(struct mt_lock *lock, struct malloctap_lock_row *row,
+                            bool (*in_vain)(void));
 
 /*
  * While libc knows of one thread only, nobody else can be between the load and the store: a second
  * thread can only be started by this one, outside of these functions, and starting it orders what
  * came before. libc's own malloc relies on the same.
  */
-static always_inline bool mt_lock_try(struct mt_lock *lock, uint32_t *counts)
+static always_inline bool mt_lock_try(struct mt_lock *lock, uint64_t *counts)
 {
     if (__libc_single_threaded) {
         *counts = atomic_load_explicit(&lock->state, memory_order_relaxed);
         if (unlikely(*counts == MT_LOCK_HELD))
             return false;
         atomic_store_explicit(&lock->state, MT_LOCK_HELD, memory_order_relaxed);
-        return true;
+    } else {
+        /* Acquire: pairs with the release in mt_lock_open(). */
+        *counts = atomic_exchange_explicit(&lock->state, MT_LOCK_HELD, memory_order_acquire);
+        if (unlikely(*counts == MT_LOCK_HELD))
+            return false;
     }
-    /* Acquire: pairs with the release in mt_lock_open(). */
-    *counts = atomic_exchange_explicit(&lock->state, MT_LOCK_HELD, memory_order_acquire);
-    return *counts != MT_LOCK_HELD;
+    atomic_store_explicit(&lock->holder, mt_lock_me(), memory_order_relaxed);
+    return true;
 }
 
 /* Release; true: there are sleepers, and the caller has to call mt_lock_wake(). */
-static always_inline bool mt_lock_open(struct mt_lock *lock, uint32_t counts)
+static always_inline bool mt_lock_open(struct mt_lock *lock, uint64_t counts)
 {
+    atomic_store_explicit(&lock->holder, 0, memory_order_relaxed);
     /* Release: pairs with the acquire above; what was done under the lock is seen by the next. */
     atomic_store_explicit(&lock->state, counts, memory_order_release);
     /* The processor may do this load before others see the store; the compiler may not. */
@@ -85,27 +126,23 @@ static always_inline bool mt_lock_open(struct mt_lock *lock, uint32_t counts)
     return atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0;
 }
 
-/* The same for those who are in less of a hurry, and whose counts are in the lock. */
-static inline void mt_lock_acquire(struct mt_lock *lock, struct malloctap_lock_row *row)
+/* The same for those who are in less of a hurry, and whose counts are in the lock. False: this
+ * thread holds it, and was interrupted by the signal handler that calls. */
+static inline bool mt_lock_acquire(struct mt_lock *lock, struct malloctap_lock_row *row)
 {
-    uint32_t counts;
-    if (likely(mt_lock_try(lock, &counts)))
-        lock->counts = counts;
-    else
-        mt_lock_wait(lock, row);
+    uint64_t counts;
+    if (unlikely(!mt_lock_try(lock, &counts)))
+        return mt_lock_wait(lock, row);
+    lock->counts = counts;
+    return true;
 }
 
 static inline void mt_lock_release(struct mt_lock *lock)
 {
+    if (unlikely(mt_thread.exclusive))
+        return;
     if (unlikely(mt_lock_open(lock, lock->counts)))
         mt_lock_wake(lock);
-}
-
-/* In a fork child: free, whoever held it, and forgotten by sleepers who are not there. */
-static inline void mt_lock_reset(struct mt_lock *lock)
-{
-    atomic_store_explicit(&lock->sleepers, 0, memory_order_relaxed);
-    atomic_store_explicit(&lock->state, 0, memory_order_release);
 }
 
 #endif

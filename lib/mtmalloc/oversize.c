@@ -16,9 +16,9 @@ struct mt_oversize_totals mt_oversize_totals;
 /* Free blocks. */
 static struct mt_node *by_size, *by_address;
 
-void mt_oversize_acquire(void)
+bool mt_oversize_acquire(void)
 {
-    mt_lock_acquire(&mt_oversize_lock, mt_stats_oversize_row());
+    return mt_lock_acquire(&mt_oversize_lock, mt_stats_oversize_row());
 }
 
 void mt_oversize_release(void)
@@ -197,7 +197,8 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
 {
     size_t data = data_size(size);
     size_t slack = alignment > MT_BLOCK_GRAIN ? alignment : 0;
-    mt_oversize_acquire();
+    if (!mt_oversize_acquire())
+        return NULL;
     struct mt_block *block = take(sizeof *block + data + slack);
     if (block == NULL) {
         mt_oversize_release();
@@ -219,7 +220,8 @@ void *mt_oversize_alloc(size_t alignment, size_t size, bool *zeroed)
 
 void mt_oversize_free(void *p)
 {
-    mt_oversize_acquire();
+    if (!mt_oversize_acquire())
+        return; /* as in mt_free_any() */
     struct mt_block *block = mt_live_remove(p);
     if (block == NULL) {
         mt_oversize_release();
@@ -249,7 +251,8 @@ void mt_oversize_trim(void *p, size_t size)
     size_t kept = data_size(size) + (size_t)((char *)p - (char *)block);
     if (block->size <= kept || block->size - kept <= sizeof *block + MT_BUFFER_MAX)
         return;
-    mt_oversize_acquire();
+    if (!mt_oversize_acquire())
+        return;
     size_t before = block->size;
     struct mt_block *rest = split(block, kept);
     mt_oversize_totals.live_bytes -= before - block->size;

@@ -16,8 +16,8 @@
 
 extern struct mt_lock mt_oversize_lock;
 
-/* Take it and, counted, release it. */
-void mt_oversize_acquire(void);
+/* Take it and, counted, release it. False: this thread holds it. */
+bool mt_oversize_acquire(void);
 void mt_oversize_release(void);
 
 /* `size` up to MT_REQUEST_MAX, more than MT_BUFFER_MAX when aligned; `alignment` a power of two, at

@@ -56,12 +56,12 @@ static void set_kind(struct malloctap_lock_row *row, uint32_t kind)
 
 /* ---- caches ------------------------------------------------------------------------------ */
 
-/* Caches of one list and size have different locks and the same row: that is locked by itself. */
+/* Caches of one list and size have different locks and the same row: that is locked by itself.
+ * NULL: by this thread; what a signal handler did then goes uncounted, or is published later. */
 static struct mt_totals *totals_lock(struct mt_cache *cache)
 {
     struct mt_totals *totals = &cache->list->totals[cache->size];
-    mt_lock_acquire(&totals->lock, mt_stats_cache_row(cache));
-    return totals;
+    return mt_lock_acquire(&totals->lock, mt_stats_cache_row(cache)) ? totals : NULL;
 }
 
 /* Amounts are written whole, because the row may be a new one: that of a fork child. */
@@ -79,12 +79,16 @@ static void totals_unlock(struct mt_totals *totals, const struct mt_cache *cache
     row->in_use_bytes = totals->in_use * row->buffer_size;
     row->requested_bytes = totals->requested;
     set_kind(row, MALLOCTAP_LOCK_CACHE);
-    mt_lock_release(&totals->lock);
+    /* Not mt_lock_release(): this lock is not among those that a thread may have all of. */
+    if (unlikely(mt_lock_open(&totals->lock, 0)))
+        mt_lock_wake(&totals->lock);
 }
 
 void mt_stats_count_created(struct mt_cache *cache)
 {
     struct mt_totals *totals = totals_lock(cache);
+    if (totals == NULL)
+        return;
     totals->caches++;
     totals->held_bytes += cache->chunk_size;
     totals->buffers += cache->buffers;
@@ -93,7 +97,9 @@ void mt_stats_count_created(struct mt_cache *cache)
 
 void mt_stats_count_look(struct mt_cache *cache)
 {
-    totals_unlock(totals_lock(cache), cache, 1);
+    struct mt_totals *totals = totals_lock(cache);
+    if (totals != NULL)
+        totals_unlock(totals, cache, 1);
 }
 
 /* Atomic because any cache of the list may publish, and parent locks are not held by those who
@@ -108,19 +114,18 @@ static void count_parent(const struct mt_list *list, uint32_t acquisitions)
 
 void mt_stats_publish(struct mt_cache *cache)
 {
-    uint32_t counts = cache->lock.counts;
-    if (counts == 0)
+    uint64_t counts = cache->lock.counts;
+    struct mt_totals *totals = counts != 0 ? totals_lock(cache) : NULL;
+    if (totals == NULL)
         return;
     cache->lock.counts = 0;
     if (cache->due < MT_STATS_DUE(MT_STATS_EVERY))
         cache->due *= 2;
-    uint32_t taken = (counts & MT_LOCK_TAKEN_MASK) / MT_LOCK_TAKEN;
-    uint32_t returned = counts / MT_LOCK_RETURNED;
-    struct mt_totals *totals = totals_lock(cache);
+    uint32_t taken = ((uint32_t)counts & MT_LOCK_TAKEN_MASK) / MT_LOCK_TAKEN;
+    uint32_t returned = (uint32_t)counts / MT_LOCK_RETURNED;
     totals->in_use += taken;
     totals->in_use -= returned;
-    totals->requested += cache->requested - cache->requested_published;
-    cache->requested_published = cache->requested;
+    totals->requested += (uint64_t)(int32_t)(counts >> MT_LOCK_BYTES_SHIFT);
     totals_unlock(totals, cache, taken + returned);
     count_parent(cache->list, taken); /* who took a buffer had the parent lock, too */
 }
@@ -150,6 +155,8 @@ void mt_stats_count_oversize(void)
 
 void mt_stats_publish_all(void)
 {
+    if (!mt_thread.exclusive)
+        return;
     MT_FOR_EACH_CACHE(cache)
     {
         mt_stats_publish(cache);
@@ -189,7 +196,8 @@ void mtmalloc_stats_publish(void)
         if (!mt_lock_try_for_a_while(&list->parent))
             continue;
         for (unsigned size = 0; size < MT_SIZES; size++)
-            for (struct mt_cache *cache = list->newest[size]; cache != NULL; cache = cache->next)
+            for (struct mt_cache *cache = mt_list_newest(list, size); cache != NULL;
+                 cache = cache->next)
                 if (mt_lock_try_for_a_while(&cache->lock)) {
                     mt_stats_publish(cache);
                     mt_lock_release(&cache->lock);

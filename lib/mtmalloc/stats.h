@@ -22,6 +22,17 @@
 
 #define MT_STATS_DUE(n) ((n)*MT_LOCK_TAKEN | (n)*MT_LOCK_RETURNED)
 
+/* What the lock of a cache counts when a buffer is taken, or returned: its head tells the bytes. */
+static always_inline uint64_t mt_stats_taken(size_t request)
+{
+    return MT_LOCK_TAKEN + ((uint64_t)request << MT_LOCK_BYTES_SHIFT);
+}
+
+static always_inline uint64_t mt_stats_returned(uint64_t head_info)
+{
+    return MT_LOCK_RETURNED - ((uint64_t)MT_HEAD_REQUESTED(head_info) << MT_LOCK_BYTES_SHIFT);
+}
+
 size_t mt_stats_row_count(uint32_t lists);
 
 /* The row of a lock, now: asked for anew each time, because a fork may have come in between. */
@@ -40,7 +51,8 @@ void mt_stats_count_failure(const struct mt_list *list);
 /* Under the oversize lock, before it is released. */
 void mt_stats_count_oversize(void);
 
-/* Under all locks: everything; and, in a fork child, drop what was the parent's. */
+/* Under all locks, and nothing if this thread could not get them all: everything; and, in a fork
+ * child, drop what was the parent's. */
 void mt_stats_publish_all(void);
 void mt_stats_forget(void);
 

@@ -68,18 +68,48 @@ static void test_without_barrier(void **state)
     no_barrier = false;
 }
 
-static void reset_in_child(void)
+static void *wait_for_myself(void *argument)
 {
-    mt_lock_acquire(&lock, &row);
-    atomic_store(&lock.sleepers, 3);
-    mt_lock_reset(&lock);
-    mt_lock_acquire(&lock, &row);
-    CHECK(!mt_lock_open(&lock, 0));
+    CHECK(mt_lock_acquire(&lock, &row));
+    CHECK(mt_lock_is_mine(&lock));
+    CHECK(!mt_lock_acquire(&lock, &row));
+    /* As if a signal came right after the exchange that took it. */
+    atomic_store(&lock.holder, 0);
+    CHECK(!mt_lock_acquire(&lock, &row));
+    return NULL;
 }
 
-static void test_reset(void **state)
+static void *give_up(void *argument)
 {
-    assert_child_returns(reset_in_child);
+    CHECK(!mt_lock_is_mine(&lock));
+    CHECK(!mt_lock_acquire_unless(&lock, &row, argument));
+    return NULL;
+}
+
+static bool always(void)
+{
+    return true;
+}
+
+/* A thread never waits for itself, nor in vain for others. */
+static void no_deadlock(void)
+{
+    pthread_t id;
+    CHECK(pthread_create(&id, NULL, wait_for_myself, NULL) == 0);
+    pthread_join(id, NULL);
+    mt_lock_release(&lock);
+    CHECK(lock.state == 0 && lock.sleepers == 0 && lock.holder == 0);
+    CHECK(mt_lock_acquire(&lock, &row));
+    CHECK(!mt_lock_acquire(&lock, &row));
+    CHECK(pthread_create(&id, NULL, give_up, always) == 0);
+    pthread_join(id, NULL);
+    mt_lock_release(&lock);
+    CHECK(lock.state == 0 && lock.sleepers == 0);
+}
+
+static void test_no_deadlock(void **state)
+{
+    assert_child_returns(no_deadlock);
 }
 
 int main(void)
@@ -87,7 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contended),
         cmocka_unit_test(test_without_barrier),
-        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_no_deadlock),
     };
     return cmocka_run_group_tests_name("mtmalloc-lock", tests, NULL, NULL);
 }
