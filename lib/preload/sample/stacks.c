@@ -56,11 +56,34 @@ uint32_t stacks_take(struct thread *thread)
     return noted(stack, flags);
 }
 
+/* Memory for the thread's last stack; NULL where there is none to be had. */
+static struct stack_memory *memory_of(struct thread *thread)
+{
+    struct stack_memory *memory = thread->stack_memory;
+    if (likely(memory != NULL) || thread_storage.slot->state == MALLOCTAP_THREAD_EXITED)
+        return memory;
+    memory = sys_map_anonymous(sizeof *memory);
+    if (memory == NULL)
+        return NULL;
+    wipe_on_fork(memory, sizeof *memory);
+    thread->stack_memory = memory;
+    return memory;
+}
+
 uint32_t stacks_take_joined(struct thread *thread)
 {
-    return stacks_take(thread);
+    struct stack_memory *memory = walker == STACK_WALKER_CFI ? memory_of(thread) : NULL;
+    if (memory == NULL)
+        return stacks_take(thread);
+    uint32_t flags = 0;
+    uint32_t stack = stack_capture_joined(&stacks.tables, memory, (uint32_t)config.frames, &flags);
+    return noted(stack, flags);
 }
 
 void stacks_leave(struct thread *thread)
 {
+    struct stack_memory *memory =
+        __atomic_exchange_n(&thread->stack_memory, NULL, __ATOMIC_RELAXED);
+    if (memory != NULL)
+        sys_unmap(memory, sizeof *memory);
 }
