@@ -56,6 +56,14 @@ uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *fl
 uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *memory,
                               uint32_t limit, uint32_t *flags)
 {
-    (void)memory;
-    return stack_capture(tables, limit, flags);
+    int saved_errno = errno;
+    uint32_t id;
+    *flags = 0;
+    if (limit > MALLOCTAP_STACK_FRAMES_MAX)
+        limit = MALLOCTAP_STACK_FRAMES_MAX;
+    if (unlikely(walker != walk_cfi) ||
+        unlikely(!walk_joined(tables, &own_code, memory, limit, flags, &id)))
+        return stack_capture(tables, limit, flags);
+    errno = saved_errno;
+    return id;
 }

@@ -4,19 +4,52 @@
  * where it differs.
  *
  * A thread's own: no other uses it, and no signal handler while a capture is under way. Valid when
- * all zero, and it may become all zero at any instruction, as it does in a forked child: the
- * capture that was under way then returns no stack.
+ * all zero, and it may become all zero at any instruction, as it does in a forked child.
+ *
+ * The remembered frames, innermost first, end at the end of the arrays, so that their outer part
+ * stays in place while the inner part changes; the frames of a walk under way are collected at the
+ * start of the arrays. What is remembered is only ever a guess, to be checked against memory.
  */
 #ifndef PRELOAD_STACK_MEMORY_H
 #define PRELOAD_STACK_MEMORY_H
 
 #include <stdint.h>
 
-/* Bytes of a struct stack_memory; pages of it that are never needed are never touched. */
-#define STACK_MEMORY_SIZE 16384
+#define MEMORY_FRAMES 272u /* those of the deepest stack, and room to move */
+#define MEMORY_MODULES 16u
+#define MEMORY_OWN 8u
+
+struct memory_frame {
+    uint64_t pc, sp, fp;
+    uint64_t rule;    /* struct rule of rule.h: how the caller is reached */
+    uint32_t id;      /* of the stack that begins here; 0: not known */
+    uint16_t modules; /* the modules of this frame and all outside it, a bit each */
+    uint8_t module;   /* its own; MEMORY_MODULES: none */
+    uint8_t needs_fp; /* its step or one outside it depends on fp */
+};
+
+/* A module met; id 0: this place is free. */
+struct memory_module {
+    uint64_t low, high; /* a range that is the module's alone */
+    uint64_t bias;
+    uint64_t id;
+};
 
 struct stack_memory {
-    uint64_t words[STACK_MEMORY_SIZE / sizeof(uint64_t)];
+    /* Where the remembered frames begin, and the address of the rule cache of the process that
+     * remembers them: in any other process all of this is worth nothing. Stored last. */
+    uint64_t chain;
+    uint32_t limit; /* of the stacks that ids stand for */
+    uint32_t last_module;
+    struct {
+        uint64_t pc;
+        uint64_t rule;
+    } own[MEMORY_OWN]; /* our own frames, innermost first, as last met */
+    struct memory_module modules[MEMORY_MODULES];
+    uint64_t packed[MEMORY_FRAMES];     /* as the depot stores them */
+    uint64_t hashes[MEMORY_FRAMES + 1]; /* of the frame and all outside it; last: 0 */
+    struct memory_frame
+        frames[MEMORY_FRAMES + 1]; /* last: where the outermost frame's step leads */
 };
 
 #endif

@@ -178,6 +178,14 @@ static uint32_t lookup(void **slot, const struct object *object)
     return add(index, object);
 }
 
+bool modules_identify(void **index, uintptr_t address, struct module *ret)
+{
+    if (!objects_find(address, &ret->object))
+        return false;
+    ret->id = lookup(index, &ret->object);
+    return true;
+}
+
 const struct module *modules_find_other(void **index, struct modules_seen *seen, uintptr_t address)
 {
     uint32_t kept = seen->count < MODULES_SEEN ? seen->count : MODULES_SEEN;
@@ -188,12 +196,10 @@ const struct module *modules_find_other(void **index, struct modules_seen *seen,
             return module;
         }
     }
-    struct object object;
-    if (!objects_find(address, &object))
+    struct module found;
+    if (!modules_identify(index, address, &found))
         return NULL;
     seen->last = seen->count++ % MODULES_SEEN;
-    struct module *module = &seen->modules[seen->last];
-    module->object = object;
-    module->id = lookup(index, &object);
-    return module;
+    seen->modules[seen->last] = found;
+    return &seen->modules[seen->last];
 }

@@ -15,14 +15,16 @@
 
 #define MODULES_SEEN 4
 
+struct module {
+    uint32_t id; /* 0: could not be described */
+    struct object object;
+};
+
 /* Objects met in one walk. While they are on the walked stack they cannot be unloaded. */
 struct modules_seen {
     uint32_t count; /* ever added; the newest MODULES_SEEN are kept */
     uint32_t last;  /* the one found last */
-    struct module {
-        uint32_t id; /* 0: could not be described */
-        struct object object;
-    } modules[MODULES_SEEN];
+    struct module modules[MODULES_SEEN];
 };
 
 static inline void modules_seen_init(struct modules_seen *seen)
@@ -30,6 +32,9 @@ static inline void modules_seen_init(struct modules_seen *seen)
     seen->count = seen->last = 0;
     seen->modules[0].object.low = seen->modules[0].object.high = 0;
 }
+
+/* The module that an address lies in now. False: no object is there. */
+bool modules_identify(void **index, uintptr_t address, struct module *ret);
 
 /* modules_find() for an address outside of the module found last. */
 const struct module *modules_find_other(void **index, struct modules_seen *seen, uintptr_t address);

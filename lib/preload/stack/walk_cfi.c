@@ -12,24 +12,12 @@
 #include "compiler.h"
 #include "rule_cache.h"
 #include "table.h"
-
-/* Frames found by frame pointer alone may not be larger: beyond, it is rather some other value. */
-#define FRAME_POINTER_REACH (1u << 20)
-
-/* No code lies in the first pages, nor in the half of the address space that is the kernel's. */
-#define CODE_LOW 0x1000u
-#define CODE_HIGH 0x0001000000000000ULL
+#include "walk_step.h"
 
 /* Steps of one walk, going back included: whatever the tables say, it ends. */
 #define STEPS_MAX 16384u
 
 #define SP_AND_FP (1ULL << ARCH_SP | 1ULL << ARCH_FP)
-
-enum step {
-    STEP_CALLER,    /* the registers are the caller's */
-    STEP_OUTERMOST, /* there is no caller */
-    STEP_LOST,      /* the rest cannot be found */
-};
 
 struct walk {
     struct stack_tables *tables;
@@ -39,36 +27,17 @@ struct walk {
     bool outside;               /* the first frame outside our own object was met */
     uint32_t depth;             /* frames stepped over */
     uint32_t full_depth;        /* up to this depth all registers are to be kept */
-    struct registers registers; /* as of the last full step; see struct position */
+    struct registers registers; /* as of the last full step; short ones move a position alone */
     struct registers start;     /* where all registers were known */
     struct stack_view view;
     struct modules_seen seen;
 };
 
-/* What short steps move: kept apart from the other registers, so that it stays in the processor's.
- */
-struct position {
-    uint64_t pc, sp, fp;
-    bool exact, fp_known;
-    bool moved; /* since the walk's registers were right */
-};
-
-static always_inline struct position position_of(const struct registers *registers)
-{
-    return (struct position){
-        .pc = registers->pc,
-        .sp = registers->value[ARCH_SP],
-        .fp = registers->value[ARCH_FP],
-        .exact = registers->exact,
-        .fp_known = registers_know(registers, ARCH_FP),
-    };
-}
-
-/* Make the walk's registers those of the position. */
+/* Make the walk's registers those of the position; nothing else is known once it has moved. */
 static void settle(struct walk *walk, const struct position *position)
 {
     struct registers *registers = &walk->registers;
-    if (!position->moved)
+    if (position->sp == registers->value[ARCH_SP] && position->pc == registers->pc)
         return;
     registers->pc = position->pc;
     registers->exact = position->exact;
@@ -77,52 +46,8 @@ static void settle(struct walk *walk, const struct position *position)
     registers->known = position->fp_known ? SP_AND_FP : 1ULL << ARCH_SP;
 }
 
-/* A caller's frame lies above its callee's, and its stack pointer is a multiple of a word. */
-static always_inline bool plausible_cfa(uint64_t cfa, uint64_t callee_sp, bool callee_exact)
-{
-    return cfa % 8 == 0 &&
-           (cfa > callee_sp || (ARCH_LEAF_CFA_IS_SP && callee_exact && cfa == callee_sp));
-}
-
 /* ---- one step ---------------------------------------------------------------------------------
  */
-
-static always_inline bool is_short(struct rule rule, const struct position *position)
-{
-    return rule.kind == RULE_CFA_FROM_SP ||
-           ((rule.kind == RULE_CFA_FROM_FP || rule.kind == RULE_CFA_AT_FP) && position->fp_known);
-}
-
-static always_inline bool read_word(struct stack_view *view, uint64_t base, int16_t words,
-                                    uint64_t *ret)
-{
-    return stack_view_read(view, base + (uint64_t)(words * INT64_C(8)), ret);
-}
-
-/* False: the rest cannot be found. */
-static always_inline bool short_step(struct stack_view *view, struct rule rule,
-                                     struct position *position)
-{
-    uint64_t fp = position->fp, ra;
-    uint64_t cfa = rule.kind == RULE_CFA_FROM_SP ? position->sp : fp;
-    cfa += (uint64_t)(rule.cfa * INT64_C(8));
-    if (unlikely(rule.kind == RULE_CFA_AT_FP) && !stack_view_read(view, cfa, &cfa))
-        return false;
-    if (unlikely(!plausible_cfa(cfa, position->sp, position->exact)) ||
-        !read_word(view, cfa, rule.ra, &ra))
-        return false;
-    if (rule.fp_how == RULE_FP_FROM_CFA && !read_word(view, cfa, rule.fp, &position->fp))
-        return false;
-    if (unlikely(rule.fp_how == RULE_FP_FROM_FP) && !read_word(view, fp, rule.fp, &position->fp))
-        return false;
-    if (rule.fp_how != RULE_FP_SAME)
-        position->fp_known = rule.fp_how != RULE_FP_LOST;
-    position->sp = cfa;
-    position->pc = arch_code_address(ra);
-    position->exact = false;
-    position->moved = true;
-    return true;
-}
 
 /* Go back to where all registers were known and come again, keeping them. */
 static enum step start_over(struct walk *walk)
@@ -168,25 +93,14 @@ static enum step full_step(struct walk *walk, const struct module *module)
     return plausible ? STEP_CALLER : STEP_LOST;
 }
 
-/* Code without a description: made at run time, or assembly. It may keep a frame pointer. */
-static enum step frame_pointer_step(struct walk *walk)
+/* Code without a description: what it pushed is not known, so no other register is either. */
+static enum step undescribed_step(struct walk *walk)
 {
-    struct registers *registers = &walk->registers;
-    uint64_t sp = registers->value[ARCH_SP], fp = registers->value[ARCH_FP], caller_fp, ra;
-    if (!registers_know(registers, ARCH_FP))
-        return STEP_LOST;
-    if (fp == 0)
-        return STEP_OUTERMOST; /* as the ABI has the first frame marked */
-    if (fp % 8 != 0 || fp - sp > FRAME_POINTER_REACH ||
-        !stack_view_read(&walk->view, fp, &caller_fp) || !stack_view_read(&walk->view, fp + 8, &ra))
-        return STEP_LOST;
-    registers->value[ARCH_SP] = fp + 16;
-    registers->value[ARCH_FP] = caller_fp;
-    registers->known = SP_AND_FP;
-    registers->pc = arch_code_address(ra);
-    registers->exact = false;
+    struct position at = position_of(&walk->registers);
+    enum step how = frame_pointer_step(&walk->view, &at);
+    settle(walk, &at);
     walk->depth++;
-    return STEP_CALLER;
+    return how;
 }
 
 /* A step that is not short, on the walk's registers. */
@@ -198,7 +112,7 @@ static cold enum step long_step(struct walk *walk, const struct module *module, 
     case RULE_NOT_CODE:
         return STEP_LOST;
     case RULE_NOT_DESCRIBED:
-        return frame_pointer_step(walk);
+        return undescribed_step(walk);
     default:
         return full_step(walk, module);
     }
@@ -206,12 +120,6 @@ static cold enum step long_step(struct walk *walk, const struct module *module, 
 
 /* ---- the walk ---------------------------------------------------------------------------------
  */
-
-/* Whether an address can be a frame's: in no object, generated code is anywhere but here. */
-static always_inline bool is_code(const struct module *module, struct rule rule, uint64_t pc)
-{
-    return module == NULL ? pc >= CODE_LOW && pc < CODE_HIGH : rule.kind != RULE_NOT_CODE;
-}
 
 /* False: there is no room for one more. */
 static always_inline bool add_frame(struct walk *walk, const struct walk_own *own,
@@ -232,12 +140,12 @@ static always_inline void walk_frames(struct walk *walk, const struct walk_own *
 {
     struct position at = position_of(&walk->registers);
     for (uint32_t steps = 0; steps < STEPS_MAX; steps++) {
-        uintptr_t place = at.pc - !at.exact;
+        uintptr_t place = position_place(&at);
         if (at.pc == 0)
             return;
         const struct module *module = modules_find(&walk->tables->module_index, &walk->seen, place);
         struct rule rule = rule_find(walk->rules, module, place);
-        if (unlikely(!is_code(module, rule, at.pc)))
+        if (unlikely(!is_code(module != NULL, rule, at.pc)))
             break;
         if (unlikely(!add_frame(walk, own, module, &at)))
             return;

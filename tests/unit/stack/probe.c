@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@
 #define MODULES_MAX 65536u
 
 static struct stack_tables tables;
-static _Atomic(char *) depot;
+static char *depot;
 static _Atomic uint64_t depot_used = 1; /* in words; id 0 is none */
 static _Atomic uint64_t stacks_stored;
 static struct malloctap_module *modules;
@@ -24,9 +25,9 @@ static _Atomic uint32_t module_count;
 
 static void *reserve(size_t size)
 {
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    void *room = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return room == MAP_FAILED ? NULL : room;
 }
 
 __attribute__((constructor)) static void prepare_area(void)
@@ -75,10 +76,36 @@ EXPORT uint32_t probe_capture(uint32_t limit, uint32_t *flags)
     return stack_capture(&tables, limit, flags);
 }
 
+/* Not thread-local itself: some threads of the tests have no stack to spare for it. */
+EXPORT struct stack_memory *probe_memory(void)
+{
+    static _Thread_local struct stack_memory *memory;
+    if (memory == NULL)
+        memory = reserve(sizeof(*memory));
+    return memory;
+}
+
+EXPORT uint32_t probe_capture_joined(uint32_t limit, uint32_t *flags)
+{
+    return stack_capture_joined(&tables, probe_memory(), limit, flags);
+}
+
+/* What both ways of walking must agree on. */
+static void compare(uint32_t limit, const struct probe_stack *taken)
+{
+    uint32_t flags, joined = stack_capture_joined(&tables, probe_memory(), limit, &flags);
+    if (joined == taken->id && flags == taken->flags)
+        return;
+    fprintf(stderr, "a joined walk yields stack %u, flags %u, a full walk %u, flags %u\n", joined,
+            flags, taken->id, taken->flags);
+    abort();
+}
+
 EXPORT void probe_take(uint32_t limit, struct probe_stack *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->id = stack_capture(&tables, limit, &ret->flags);
+    compare(limit, ret);
     if (ret->id == 0)
         return;
     const struct malloctap_stack *stack = area_stack(ret->id);
@@ -104,6 +131,7 @@ EXPORT uint32_t probe_module_count(void)
 EXPORT void probe_forget(void)
 {
     memset(&tables, 0, sizeof(tables));
+    memset(probe_memory(), 0, sizeof(struct stack_memory));
 }
 
 EXPORT uint32_t probe_intern(const uint64_t *frames, uint32_t count, uint32_t flags)

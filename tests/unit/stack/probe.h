@@ -24,7 +24,11 @@ enum stack_walker probe_init(enum stack_walker wanted);
 /* stack_capture(), with this process's tables. */
 uint32_t probe_capture(uint32_t limit, uint32_t *flags);
 
-/* The same, and what was stored, as plain addresses. */
+/* stack_capture_joined(), with the calling thread's memory. */
+uint32_t probe_capture_joined(uint32_t limit, uint32_t *flags);
+struct stack_memory *probe_memory(void);
+
+/* Both, which must yield the same; and what was stored, as plain addresses. */
 void probe_take(uint32_t limit, struct probe_stack *ret);
 
 /* A module as recorded; NULL: no such id. */
