@@ -20,8 +20,9 @@ struct config {
     char out[1024];
     enum malloctap_mode mode;
     enum stack_walker walker;
-    uint64_t calls;  /* one in so many calls is sampled, on average */
-    uint64_t bytes;  /* one sample per so many bytes, on average */
+    uint64_t calls;  /* one in so many calls is sampled, on average; given as 0: the default */
+    uint64_t bytes;  /* one sample per so many bytes, on average; likewise */
+    bool thin;       /* neither was given: the rate may fall as samples become many */
     uint64_t frames; /* deepest stack recorded */
     uint64_t ring;   /* bytes of records kept; 0: all */
     bool children;   /* record forked and executed children too */

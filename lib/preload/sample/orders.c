@@ -6,11 +6,23 @@
 #include <config/config.h>
 #include <recording/recording.h>
 
+/* At the default rate a thread that calls much is sampled less as it goes on: what is known of its
+ * first half million calls is not worth much more at the thousandth sample. */
+#define DRAWS_A_MEAN 512u
+#define THINNINGS 4u
+
+static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool thin)
+{
+    thread->orders.mean = bytes;
+    thread->orders.draws = 0;
+    thread->orders.thinnings = thin ? THINNINGS : 0;
+    thread->call_units = config_call_units(calls, bytes);
+}
+
 static void follow_options(struct thread *thread)
 {
     thread->orders.mode = config.mode;
-    thread->orders.mean = config.bytes;
-    thread->call_units = config_call_units(config.calls, config.bytes);
+    set_rate(thread, config.calls, config.bytes, config.thin);
 }
 
 /* What others wrote may be anything: it is taken like an option. */
@@ -25,8 +37,7 @@ static void follow_control(struct thread *thread, const struct malloctap_control
         return;
     calls = calls ? calls : config.calls;
     bytes = config_clamp_bytes(bytes ? bytes : config.bytes);
-    thread->orders.mean = bytes;
-    thread->call_units = config_call_units(calls, bytes);
+    set_rate(thread, calls, bytes, false);
 }
 
 void orders_begin(struct thread *thread)
@@ -60,5 +71,10 @@ uint64_t orders_next_limit(struct thread *thread)
         obey(thread);
     if (thread->orders.mode == MALLOCTAP_MODE_LOG)
         return LIMIT_SLOW;
+    if (unlikely(++thread->orders.draws > DRAWS_A_MEAN) && thread->orders.thinnings > 0) {
+        thread->orders.draws = 1;
+        thread->orders.thinnings--;
+        thread->orders.mean *= 2;
+    }
     return exponential_draw(&thread->random, thread->orders.mean);
 }

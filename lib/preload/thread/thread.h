@@ -47,6 +47,8 @@ struct thread_orders {
     uint64_t mean;       /* of the units between samples */
     uint32_t mode;       /* enum malloctap_mode */
     uint32_t generation; /* of malloctap_control that was obeyed last */
+    uint32_t draws;      /* of distances with this mean */
+    uint32_t thinnings;  /* how often the mean may still double */
 };
 
 struct thread {

@@ -96,9 +96,12 @@ static void zeros_are_mended(void **state)
 {
     (void)state;
     read_options("calls=0,bytes=0,frames=0");
-    assert_int_equal(config.calls, 1);
-    assert_int_equal(config.bytes, 1);
+    assert_int_equal(config.calls, 4096);
+    assert_int_equal(config.bytes, 512 << 10);
+    assert_true(config.thin);
     assert_int_equal(config.frames, 1);
+    read_options("calls=1,bytes=1");
+    assert_false(config.thin);
     assert_int_equal(config_call_units(config.calls, config.bytes), 1);
     read_options("frames=1000");
     assert_int_equal(config.frames, MALLOCTAP_STACK_FRAMES_MAX);
