@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "waiting.h"
+
+#include <math.h>
+
+#define NORMAL_975 1.959964 /* quantile of the standard normal distribution */
+#define UNSEEN_95 2.995732  /* -ln 0.05: expected events of which none is seen once in 20 times */
+
+/* The longest wait is more often among the many unseen calls than among the few sampled: allow for
+ * one so many times as long as the longest seen. */
+#define LONGER_UNSEEN 2
+
+void waiting_add_sample(struct waiting *to, const struct malloctap_sample *sample)
+{
+    if (sample->probe == MALLOCTAP_PROBE_NONE || sample->probe == MALLOCTAP_PROBE_UNCLASSED)
+        return;
+    double others = sample->weight - 1, wait = (double)sample->wait_ns;
+    to->classed++;
+    to->largest_weight = fmax(to->largest_weight, sample->weight);
+    if (wait <= 0)
+        return;
+    to->blocked++;
+    to->seen_ns += wait;
+    to->unseen_ns += others * wait;
+    to->variance += sample->weight * others * wait * wait;
+    to->largest_ns = fmax(to->largest_ns, others * wait);
+}
+
+void waiting_add(struct waiting *to, const struct waiting *from)
+{
+    to->classed += from->classed;
+    to->blocked += from->blocked;
+    to->seen_ns += from->seen_ns;
+    to->unseen_ns += from->unseen_ns;
+    to->variance += from->variance;
+    to->largest_ns = fmax(to->largest_ns, from->largest_ns);
+    to->largest_weight = fmax(to->largest_weight, from->largest_weight);
+}
+
+double waiting_ns(const struct waiting *waiting)
+{
+    return waiting->seen_ns + waiting->unseen_ns;
+}
+
+/* Quantile of a gamma distribution by its mean and variance (Wilson and Hilferty, 1931): good to a
+ * few percent from shape 2 on. Below, the high quantile still is, and the low one comes out too low,
+ * which makes the interval wider than it need be. */
+static double gamma_quantile(double mean, double variance, double normal_quantile)
+{
+    double ninth = variance / (9 * mean * mean);
+    double root = 1 - ninth + normal_quantile * sqrt(ninth);
+    return root > 0 ? mean * root * root * root : 0;
+}
+
+/*
+ * Fay and Feuer (1997): a weighted sum of Poisson counts lies between the quantiles of two gamma
+ * distributions, that of the lower end with the sum's mean and variance, that of the upper end with
+ * one more event added, the largest there may be. What the sampled calls themselves waited is
+ * certain and only shifts it.
+ */
+struct statistics_interval waiting_interval(const struct waiting *waiting)
+{
+    double mean = waiting->unseen_ns, variance = waiting->variance;
+    double more = LONGER_UNSEEN * waiting->largest_ns;
+    struct statistics_interval interval = {waiting->seen_ns, waiting->seen_ns};
+    if (waiting->blocked == 0)
+        interval.high = INFINITY;
+    if (mean <= 0)
+        return interval;
+    interval.low += gamma_quantile(mean, variance, -NORMAL_975);
+    interval.high += gamma_quantile(mean + more, variance + more * more, NORMAL_975);
+    return interval;
+}
+
+double waiting_calls_limit(const struct waiting *waiting)
+{
+    return UNSEEN_95 * waiting->largest_weight;
+}
