@@ -161,9 +161,24 @@ static char *preload_variable(const struct tap *tap)
     return string.text;
 }
 
+/* A child built with AddressSanitizer refuses to start behind a preloaded library, unless it is
+ * told not to mind; no other program reads this. What the user says comes later, and so prevails.
+ */
+static char *asan_variable(void)
+{
+    const char *given = getenv("ASAN_OPTIONS");
+    struct string string = {0};
+    string_add(&string, "ASAN_OPTIONS=verify_asan_link_order=0");
+    if (given && *given) {
+        string_add(&string, ":");
+        string_add(&string, given);
+    }
+    return string.text;
+}
+
 char **tap_environment(const struct tap *tap, pid_t pid)
 {
-    enum { MORE = BACKEND_SETTINGS_MAX + 3 };
+    enum { MORE = BACKEND_SETTINGS_MAX + 4 };
     size_t count = 0;
     while (environ[count])
         count++;
@@ -182,7 +197,9 @@ char **tap_environment(const struct tap *tap, pid_t pid)
     }
     if (*tap->library)
         environment_put(&environment, malloctap_variable(tap, pid));
-    if (*tap->library || *tap->backend->library)
+    if (*tap->library || *tap->backend->library) {
         environment_put(&environment, preload_variable(tap));
+        environment_put(&environment, asan_variable());
+    }
     return environment.variables;
 }

@@ -3,6 +3,7 @@
 
 #include "guarded_mtmalloc.h"
 #include "linkage.h"
+#include "loader.h"
 
 #include <boot/arena.h>
 #include <compiler.h>
@@ -175,18 +176,25 @@ static bool complete(const struct backend *functions)
            functions->posix_memalign;
 }
 
-/* The C library is the object that starts programs. */
-static bool find_libc(struct linked_object *ret)
+static bool visit_holder(const struct linked_object *object, void *context)
 {
-    return linkage_next_definer("__libc_start_main", NULL, ret) &&
-           linkage_symbol(ret, "malloc") != NULL;
+    struct linked_object *ret = context;
+    if (ret->start < object->start || ret->start >= object->end)
+        return false;
+    *ret = *object;
+    return true;
 }
 
-static void identify(enum backend_kind kind, const char *object)
+/* The C library itself, also where another object in front defines some of its functions. */
+static bool find_libc(struct linked_object *ret)
 {
-    backend_identity.kind = kind;
-    struct text text = text_begin(backend_identity.object, sizeof backend_identity.object);
-    text_add(&text, object);
+    ret->start = (uintptr_t)loader_libc_function("malloc");
+    return ret->start != 0 && linkage_find(visit_holder, ret);
+}
+
+static bool is_sanitizer(const struct linked_object *object)
+{
+    return linkage_symbol(object, "__sanitizer_get_allocated_size") != NULL;
 }
 
 static const char *const private_names[] = {
@@ -205,7 +213,7 @@ static bool visit_private_caller(const struct linked_object *object, void *alloc
  * they do not. A sanitizer's runtime also makes those of strdup(), getline() and many more. */
 static const char *bound_by(struct linked_object *allocator)
 {
-    if (linkage_symbol(allocator, "__sanitizer_get_allocated_size") != NULL)
+    if (is_sanitizer(allocator))
         return "this program is built with the sanitizer ";
     if (linkage_find(visit_private_caller, allocator))
         return "this program calls, by names of its own, ";
@@ -214,7 +222,10 @@ static const char *bound_by(struct linked_object *allocator)
 
 static void use(enum backend_kind kind, const struct backend *functions, const char *object)
 {
-    identify(kind, object);
+    struct text text = text_begin(backend_identity.object, sizeof backend_identity.object);
+    text_add(&text, object);
+    backend_identity.kind = kind;
+    backend_identity.tells_sizes = true;
     backend = *functions;
 }
 
@@ -250,6 +261,7 @@ void backend_resolve(const char *name)
         return;
     }
     use(BACKEND_OWN, &own, own_object.path);
+    backend_identity.tells_sizes = !is_sanitizer(&own_object);
     if (!wants_other && strcmp(name, "own") != 0 &&
         strstr(text_basename(own_object.path), name) == NULL)
         config_say("backend '", name, "' is not behind the tap (", own_object.path,

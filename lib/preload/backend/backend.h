@@ -27,6 +27,9 @@ enum backend_kind { BACKEND_OWN, BACKEND_LIBC, BACKEND_MTMALLOC };
 struct backend_identity {
     enum backend_kind kind;
     char object[512]; /* path of the object whose functions are called; "built in" for mtmalloc */
+    /* malloc_usable_size() may be asked of each block it made. Sanitizers end the program where
+     * they do not know one, and they do not know those of their own beginnings. */
+    bool tells_sizes;
 };
 
 extern struct backend_identity backend_identity HIDDEN;

@@ -5,7 +5,9 @@
 
 #include <backend/backend.h>
 #include <backend/linkage.h>
+#include <backend/loader.h>
 #include <boot/arena.h>
+#include <boot/strings.h>
 #include <entry/operators.h>
 #include <config/config.h>
 #include <mtmalloc_api.h>
@@ -100,14 +102,6 @@ static const char *find_options(void)
     return NULL;
 }
 
-/* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */
-static void find_clock(void)
-{
-    struct linked_object libc;
-    if (linkage_next_definer("__libc_start_main", NULL, &libc))
-        recording_use_clock((recording_clock *)linkage_symbol(&libc, "clock_gettime"));
-}
-
 static bool visit_first_malloc(const struct linked_object *object, void *ret)
 {
     if (linkage_symbol(object, "malloc") == NULL)
@@ -128,8 +122,10 @@ static void look_ahead(void)
 
 static void start_image(void)
 {
+    strings_init();
     config_read(find_options(), mtmalloc_option);
-    find_clock();
+    /* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */
+    recording_use_clock((recording_clock *)loader_libc_function("clock_gettime"));
     backend_resolve(config.backend);
     /* Registered first, so that it prepares last: handlers of others may still allocate. */
     if (backend_identity.kind == BACKEND_MTMALLOC)

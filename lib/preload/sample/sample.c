@@ -71,7 +71,9 @@ void sample_allocation(struct thread *thread, const struct call *call, const str
         .probe = probe->kind,
         .time_ns = probe->time_ns,
         .wait_ns = probe->wait_ns,
-        .usable = call->result == NULL ? 0 : backend.malloc_usable_size(call->result),
+        .usable = call->result != NULL && backend_identity.tells_sizes
+                      ? backend.malloc_usable_size(call->result)
+                      : 0,
         .peak_rss_kib = probe->peak_rss_kib,
     };
     sample.head.stack = stacks_take(thread);

@@ -99,8 +99,20 @@ static void everything_else_stays(void **state)
     assert_string_equal(environment[3], "MALLOCTAP=backend=libc,out=/x.mtap");
     assert_string_equal(environment[4], "GLIBC_TUNABLES=a.b=0:c.d=1");
     assert_string_equal(environment[5], "LD_PRELOAD=/lib/tap.so");
-    assert_null(environment[6]);
+    assert_string_equal(environment[6], "ASAN_OPTIONS=verify_asan_link_order=0");
+    assert_null(environment[7]);
     assert_string_equal(one, "MALLOC_ARENA_MAX=8");
+    backend_deinit(&backend);
+}
+
+static void what_the_user_tells_asan_prevails(void **state)
+{
+    struct backend backend = backend_of("own");
+    struct tap tap = {.library = "/lib/tap.so", .backend = &backend, .output = "/x.mtap"};
+    setenv("ASAN_OPTIONS", "verify_asan_link_order=1", 1);
+    assert_string_equal(value_of(environment_of(&tap, 1), "ASAN_OPTIONS"),
+                        "verify_asan_link_order=0:verify_asan_link_order=1");
+    unsetenv("ASAN_OPTIONS");
     backend_deinit(&backend);
 }
 
@@ -112,6 +124,7 @@ static void a_plain_run_is_not_tapped(void **state)
     char **environment = environment_of(&tap, 1);
     assert_null(value_of(environment, "LD_PRELOAD"));
     assert_null(value_of(environment, "MALLOCTAP"));
+    assert_null(value_of(environment, "ASAN_OPTIONS"));
     assert_string_equal(value_of(environment, "MALLOC_ARENA_MAX"), "1");
     backend_deinit(&backend);
 }
@@ -119,9 +132,13 @@ static void a_plain_run_is_not_tapped(void **state)
 int main(void)
 {
     unsetenv("LD_PRELOAD");
+    unsetenv("ASAN_OPTIONS");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_are_passed),        cmocka_unit_test(output_may_take_the_pid),
-        cmocka_unit_test(preloads_in_order),         cmocka_unit_test(everything_else_stays),
+        cmocka_unit_test(options_are_passed),
+        cmocka_unit_test(output_may_take_the_pid),
+        cmocka_unit_test(preloads_in_order),
+        cmocka_unit_test(everything_else_stays),
+        cmocka_unit_test(what_the_user_tells_asan_prevails),
         cmocka_unit_test(a_plain_run_is_not_tapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
