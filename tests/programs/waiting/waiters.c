@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * waiters - threads that allocate from three functions, in known shares, and think in between.
+ *
+ *   waiters THREADS CALLS THINK
+ *
+ * Each thread makes so many calls (a malloc and a free are two) and thinks for THINK nanoseconds
+ * after each pair. waits_often makes six in ten of the pairs, waits_sometimes three and
+ * waits_rarely one. Under one_mutex each tells the allocator who it is, so that the exact waiting
+ * of each is known. Which comes next is drawn from a fixed seed.
+ */
+#include "one_mutex.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void (*name_site)(unsigned number);
+static unsigned long calls, think_ns;
+static pthread_barrier_t start;
+
+#define WAITING_FUNCTION(name, number, size)                                                       \
+    __attribute__((noinline)) static void name(void)                                               \
+    {                                                                                              \
+        if (name_site)                                                                             \
+            name_site(number);                                                                     \
+        void *volatile block = malloc(size);                                                       \
+        free(block);                                                                               \
+        __asm__ volatile("");                                                                      \
+    }
+WAITING_FUNCTION(waits_often, 1, 48)
+WAITING_FUNCTION(waits_sometimes, 2, 200)
+WAITING_FUNCTION(waits_rarely, 3, 1000)
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void think(void)
+{
+    if (think_ns == 0)
+        return;
+    for (uint64_t until = now_ns() + think_ns; now_ns() < until;)
+        ;
+}
+
+static void *work(void *argument)
+{
+    uint64_t state = 0x9e3779b97f4a7c15 * ((uintptr_t)argument + 1);
+    pthread_barrier_wait(&start);
+    for (unsigned long i = 0; i < calls / 2; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        unsigned draw = state % 10;
+        if (draw < 6)
+            waits_often();
+        else if (draw < 9)
+            waits_sometimes();
+        else
+            waits_rarely();
+        think();
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+    if (argc != 4 || count == 0)
+        return 2;
+    calls = strtoul(argv[2], NULL, 10);
+    think_ns = strtoul(argv[3], NULL, 10);
+    name_site = (void (*)(unsigned))dlsym(RTLD_DEFAULT, "one_mutex_site");
+    pthread_barrier_init(&start, NULL, (unsigned)count);
+    pthread_t *threads = malloc(count * sizeof *threads);
+    for (uintptr_t i = 0; i < count; i++)
+        if (pthread_create(&threads[i], NULL, work, (void *)i) != 0)
+            return 1;
+    for (uintptr_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    free(threads);
+    return 0;
+}
