@@ -78,7 +78,8 @@ static bool latency_is_sound(const struct malloctap_latency *row)
 {
     bool sound = true;
     for (int op = 0; op < MALLOCTAP_OPS; op++) {
-        sound = sound && is_amount(row->ops[op].time_ns) && is_amount(row->ops[op].wait_ns);
+        sound = sound && is_amount(row->ops[op].time_ns) && is_amount(row->ops[op].wait_ns) &&
+                is_amount(row->ops[op].time_variance) && is_amount(row->ops[op].wait_variance);
         for (int probe = 0; probe < MALLOCTAP_PROBES; probe++)
             sound = sound && is_amount(row->ops[op].weight[probe]);
         for (unsigned bucket = 0; bucket < MALLOCTAP_LATENCY_BUCKETS; bucket++)

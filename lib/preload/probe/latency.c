@@ -57,8 +57,11 @@ void latency_add(struct malloctap_thread_slot *slot, enum malloctap_op op, doubl
     row->ops[op].weight[probe->kind] += weight;
     if (probe->kind == MALLOCTAP_PROBE_PREEMPTED)
         return;
-    row->ops[op].time_ns += weight * (double)probe->time_ns;
-    row->ops[op].wait_ns += weight * (double)probe->wait_ns;
+    double time = (double)probe->time_ns, wait = (double)probe->wait_ns;
+    row->ops[op].time_ns += weight * time;
+    row->ops[op].wait_ns += weight * wait;
+    row->ops[op].time_variance += weight * (weight - 1) * time * time;
+    row->ops[op].wait_variance += weight * (weight - 1) * wait * wait;
     if (row->ops[op].max_ns < probe->time_ns)
         row->ops[op].max_ns = probe->time_ns;
     row->ops[op].buckets[latency_bucket(probe->time_ns)] += weight;
@@ -70,6 +73,8 @@ static void add_op(struct malloctap_latency *to, const struct malloctap_latency 
         to->ops[op].weight[kind] += from->ops[op].weight[kind];
     to->ops[op].time_ns += from->ops[op].time_ns;
     to->ops[op].wait_ns += from->ops[op].wait_ns;
+    to->ops[op].time_variance += from->ops[op].time_variance;
+    to->ops[op].wait_variance += from->ops[op].wait_variance;
     to->ops[op].samples += from->ops[op].samples;
     if (to->ops[op].max_ns < from->ops[op].max_ns)
         to->ops[op].max_ns = from->ops[op].max_ns;
