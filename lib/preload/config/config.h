@@ -48,7 +48,7 @@ static inline uint64_t config_clamp_bytes(uint64_t bytes)
 /* The cost of one call in units (bytes), so that one in `calls` calls is sampled. */
 static inline uint64_t config_call_units(uint64_t calls, uint64_t bytes)
 {
-    return (bytes + calls - 1) / calls;
+    return 1 + (bytes - 1) / calls;
 }
 
 /* One line on stderr: "malloctap: " and the parts up to NULL. Silent when quiet. */

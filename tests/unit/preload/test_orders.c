@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include "process.h"
+
+#include <config/config.h>
+#include <recording/recording.h>
+#include <sample/orders.h>
+#include <thread/thread.h>
+
+static void begin(struct thread *thread, const char *options)
+{
+    config_read(options, NULL);
+    recording_open(false, false, "");
+    *thread = (struct thread){.random = 1};
+    orders_begin(thread);
+}
+
+/* The default rate halves after 512 draws, four times; a rate that was asked for stays. */
+static void rate_body(void)
+{
+    struct thread thread;
+    begin(&thread, "out=x.mtap");
+    uint64_t first = thread.orders.mean;
+    for (unsigned draw = 0; draw < 512 * 10; draw++) {
+        CHECK(orders_next_limit(&thread) >= 1);
+        unsigned halved = draw / 512 < 4 ? draw / 512 : 4;
+        CHECK(thread.orders.mean == first << halved);
+    }
+    config_read("calls=4096", NULL);
+    orders_begin(&thread);
+    for (unsigned draw = 0; draw < 512 * 10; draw++)
+        orders_next_limit(&thread);
+    CHECK(thread.orders.mean == first);
+}
+
+static void the_default_rate_thins_out(void **state)
+{
+    (void)state;
+    in_child(rate_body);
+}
+
+static void order(uint32_t mode, uint64_t calls, uint64_t bytes)
+{
+    struct malloctap_control *control = &recording_header()->control;
+    control->mode = mode;
+    control->calls = calls;
+    control->bytes = bytes;
+    __atomic_fetch_add(&control->generation, 1, __ATOMIC_RELEASE);
+}
+
+static void control_body(void)
+{
+    struct thread thread;
+    begin(&thread, "out=x.mtap,mode=count,calls=100,bytes=1000");
+    uint64_t limit = orders_next_limit(&thread);
+    CHECK(thread.orders.mode == MALLOCTAP_MODE_COUNT && limit != LIMIT_NEVER &&
+          limit != LIMIT_SLOW);
+    CHECK(!orders_changed(&thread));
+
+    order(MALLOCTAP_MODE_LOG, 0, 0);
+    CHECK(orders_changed(&thread));
+    CHECK(orders_next_limit(&thread) == LIMIT_SLOW && thread.orders.mode == MALLOCTAP_MODE_LOG);
+    CHECK(!orders_changed(&thread) && recording_header()->control.seen == 1);
+
+    order(MALLOCTAP_MODE_SAMPLE, 10, 0);
+    orders_next_limit(&thread);
+    CHECK(thread.orders.mode == MALLOCTAP_MODE_SAMPLE && thread.orders.mean == 1000 &&
+          thread.call_units == 100);
+
+    order(0, 0, 0);
+    orders_next_limit(&thread);
+    CHECK(thread.orders.mode == MALLOCTAP_MODE_COUNT && thread.call_units == 10);
+
+    /* Nonsense in the file changes nothing that could hurt. */
+    order(77, UINT64_MAX, UINT64_MAX);
+    limit = orders_next_limit(&thread);
+    CHECK(thread.orders.mode == MALLOCTAP_MODE_COUNT && thread.call_units >= 1 && limit >= 1);
+}
+
+static void threads_do_as_the_header_says(void **state)
+{
+    (void)state;
+    in_child(control_body);
+}
+
+static void unseen_body(void)
+{
+    struct thread thread;
+    begin(&thread, "out=/dev/null/x.mtap,quiet=on");
+    CHECK(orders_next_limit(&thread) == LIMIT_NEVER);
+}
+
+static void without_a_file_nothing_is_drawn(void **state)
+{
+    (void)state;
+    in_child(unseen_body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_default_rate_thins_out),
+        cmocka_unit_test(threads_do_as_the_header_says),
+        cmocka_unit_test(without_a_file_nothing_is_drawn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
