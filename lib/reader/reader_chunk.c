@@ -118,6 +118,7 @@ static int damaged(struct reader_chunk *chunk, const struct malloctap_recording 
                    const char *what, size_t offset, struct malloctap_error *error)
 {
     chunk->position = chunk->head.committed = 0;
+    chunk->log.obtained_next = false;
     reader_error_set(error, recording->file->path,
                      "damaged chunk %" PRIu64 " (bad %s at byte %zu of it); what follows in that "
                      "chunk is lost, the other chunks can be read",
@@ -129,6 +130,7 @@ static int unreadable(struct reader_chunk *chunk, const struct malloctap_recordi
                       struct malloctap_error *error)
 {
     chunk->position = chunk->head.committed = 0;
+    chunk->log.obtained_next = false;
     malloctap_recording_check(recording, error);
     return READER_UNREADABLE;
 }

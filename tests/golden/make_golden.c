@@ -126,6 +126,77 @@ static void kill_in_fold(struct recording_builder *builder)
     count(&header->exited.copy[0], 7300);
 }
 
+enum { LOG_THREADS = 3 };
+
+/* The `i`th allocation of each thread, and every other time its end, by the next thread. */
+static void add_round(struct recording_builder *builder, uint64_t i, const uint32_t *stacks)
+{
+    for (uint64_t thread = 1; thread <= LOG_THREADS; thread++) {
+        struct recording_builder_call call = {
+            .op = (enum malloctap_op)(i % MALLOCTAP_OPS_ALLOC),
+            .stack = i % 7 == 6 ? 0 : stacks[i / 3 % 2],
+            .ticks = 2000 + i * 1000 + thread,
+            .address = 0x7f0000000000 + (thread << 32) + i * 4096,
+            .size = i * i * i,
+            .failed = i % 11 == 10,
+        };
+        if (call.op == MALLOCTAP_OP_REALLOC) {
+            call.old = i % 3 == 0 ? 0 : call.address - (i % 3 == 1 ? 8192 : 0);
+            call.duration = i * 10;
+        }
+        call.address = call.failed ? 0 : call.address;
+        recording_builder_add_call(builder, thread, &call);
+    }
+    for (uint64_t thread = 1; thread <= LOG_THREADS && i % 2 == 1; thread++) {
+        struct recording_builder_call end = {
+            .op = MALLOCTAP_OP_FREE,
+            .stack = stacks[1],
+            .ticks = 2500 + i * 1000 + thread,
+            .address = i % 11 == 10 ? 0 : 0x7f0000000000 + (thread << 32) + i * 4096};
+        recording_builder_add_call(builder, 1 + thread % LOG_THREADS, &end);
+    }
+}
+
+static void add_log(struct recording_builder *builder, const uint32_t *stacks)
+{
+    for (uint64_t i = 0; i < 40; i++) {
+        add_round(builder, i, stacks);
+        if (i % 17 == 16)
+            recording_builder_seal(builder, 1 + i % LOG_THREADS);
+    }
+    struct recording_builder_call gone = {
+        .op = MALLOCTAP_OP_REALLOC, .ticks = 50000, .old = 0x7f0100000000};
+    recording_builder_add_call(builder, 1, &gone);
+}
+
+static struct recording_builder *log_example(void)
+{
+    struct recording_builder *builder = recording_builder_create();
+    struct malloctap_header *header = recording_builder_header(builder);
+    header->mode = MALLOCTAP_MODE_LOG;
+    header->overwritten_until = 1500;
+    header->lost_since = 60000;
+    add_tables(builder);
+    const uint64_t frames[] = {recording_builder_frame(1, 0x1234),
+                               recording_builder_frame(2, 0x5678)};
+    const uint32_t stacks[] = {recording_builder_add_stack(builder, frames, 2, 0),
+                               recording_builder_add_stack(builder, frames + 1, 1, 0)};
+    for (uint32_t i = 1; i <= LOG_THREADS; i++) {
+        recording_builder_add_thread(builder, 4710 + i, "worker");
+        struct malloctap_latency *row = recording_builder_add_latency(builder);
+        row->thread = i;
+        for (unsigned bucket = 0; bucket < MALLOCTAP_LATENCY_BUCKETS; bucket++)
+            row->ops[MALLOCTAP_OP_MALLOC].buckets[bucket] = bucket * i / 2.0;
+        row->ops[MALLOCTAP_OP_MALLOC].weight[MALLOCTAP_PROBE_FAST] = 10.5 * i;
+        row->ops[MALLOCTAP_OP_MALLOC].time_ns = 100.25 * i;
+        row->ops[MALLOCTAP_OP_MALLOC].max_ns = 1000 * i;
+        row->ops[MALLOCTAP_OP_MALLOC].samples = i;
+    }
+    add_log(builder, stacks);
+    add_records(builder, 3, 5, stacks); /* switched to samples */
+    return builder;
+}
+
 static int write_golden(struct recording_builder *builder, const char *directory, const char *name)
 {
     char path[4096];
@@ -146,5 +217,6 @@ int main(int argc, char **argv)
     struct recording_builder *killed = example();
     kill_in_fold(killed);
     int finished = write_golden(example(), argv[1], "finished");
-    return write_golden(killed, argv[1], "killed") != 0 || finished != 0;
+    int log = write_golden(log_example(), argv[1], "log");
+    return write_golden(killed, argv[1], "killed") != 0 || finished != 0 || log != 0;
 }

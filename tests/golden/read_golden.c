@@ -26,6 +26,8 @@ static void print_header(struct malloctap_recording *recording)
     printf("started %" PRIu64 " ns, lasted %" PRIu64 " ns, orphaned %d\n",
            header->start_realtime_ns, malloctap_recording_duration_ns(recording),
            malloctap_recording_orphaned(recording));
+    printf("overwritten until %" PRIu64 ", lost since %" PRIu64 "\n", header->overwritten_until,
+           header->lost_since);
     printf("sampling mean %" PRIu64 " units, %" PRIu64 " a call\n", header->sample_mean,
            header->call_units);
     printf("executable %s\ncommand line %s\nbackend %s in %s\noptions %s\n", header->executable,
@@ -72,6 +74,19 @@ static void print_tables(struct malloctap_recording *recording)
         for (uint32_t i = 0; i < module.build_id_size; i++)
             printf("%02x", module.build_id[i]);
         printf("\n");
+    }
+    struct malloctap_latency latency;
+    for (uint64_t position = 0; malloctap_recording_next_latency(recording, &position, &latency);) {
+        for (int op = 0; op < MALLOCTAP_OPS; op++) {
+            double calls = 0;
+            for (unsigned bucket = 0; bucket < MALLOCTAP_LATENCY_BUCKETS; bucket++)
+                calls += latency.ops[op].buckets[bucket];
+            printf("latency thread %" PRIu64 " %s samples %" PRIu64 " fast %.3f time %.3f longest "
+                   "%" PRIu64 " in buckets %.3f\n",
+                   latency.thread, op_names[op], latency.ops[op].samples,
+                   latency.ops[op].weight[MALLOCTAP_PROBE_FAST], latency.ops[op].time_ns,
+                   latency.ops[op].max_ns, calls);
+        }
     }
     struct malloctap_lock_row row;
     for (uint64_t position = 0; malloctap_recording_next_lock(recording, &position, &row);) {
@@ -134,6 +149,29 @@ static int print_records(struct malloctap_recording *recording)
     return 0;
 }
 
+/* Every call of a log, in order of time. */
+static int print_log(struct malloctap_recording *recording)
+{
+    struct malloctap_merge *merge;
+    struct malloctap_event event;
+    struct malloctap_error error;
+    if (malloctap_merge_open(recording, 0, UINT64_MAX, &merge, &error) != 0)
+        return -1;
+    while (malloctap_merge_next(merge, &event, &error) == 1) {
+        const struct malloctap_sample *sample = (const struct malloctap_sample *)event.record;
+        if (!event.logged)
+            continue;
+        bool end = sample->head.kind == MALLOCTAP_RECORD_FREE;
+        printf("call %" PRIu64 " thread %" PRIu64 " %s %s %#" PRIx64 " size %" PRIu64
+               " old %#" PRIx64 " stack %u%s\n",
+               sample->ticks, event.thread, op_names[sample->head.op], end ? "ends" : "begins",
+               sample->address, sample->size, event.old, sample->head.stack,
+               sample->flags & MALLOCTAP_SAMPLE_FAILED ? " failed" : "");
+    }
+    malloctap_merge_close(merge);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct malloctap_recording *recording;
@@ -146,6 +184,8 @@ int main(int argc, char **argv)
     print_threads(recording);
     print_tables(recording);
     int result = print_records(recording);
+    if (print_log(recording) != 0)
+        result = -1;
     if (malloctap_recording_check(recording, &error) != 0) {
         printf("%s\n", error.text);
         result = -1;

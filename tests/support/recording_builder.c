@@ -29,6 +29,7 @@ struct recording_builder {
     struct malloctap_header header;
     struct list threads;
     struct list modules;
+    struct list latencies;
     struct list locks;
     struct list chunks;
     uint64_t *depot; /* words of the DEPOT area; a stack's id is its index */
@@ -100,6 +101,7 @@ void recording_builder_destroy(struct recording_builder *builder)
     list_deinit(&builder->chunks);
     list_deinit(&builder->threads);
     list_deinit(&builder->modules);
+    list_deinit(&builder->latencies);
     list_deinit(&builder->locks);
     free(builder->depot);
     free(builder);
@@ -157,6 +159,11 @@ uint32_t recording_builder_add_stack(struct recording_builder *builder, const ui
 uint64_t recording_builder_frame(uint32_t module, uint64_t offset)
 {
     return (uint64_t)module << 48 | MALLOCTAP_FRAME_OFFSET(offset);
+}
+
+struct malloctap_latency *recording_builder_add_latency(struct recording_builder *builder)
+{
+    return list_add(&builder->latencies, sizeof(struct malloctap_latency));
 }
 
 struct malloctap_lock_row *recording_builder_add_lock(struct recording_builder *builder)
@@ -336,6 +343,9 @@ static struct area area_of_kind(const struct recording_builder *builder, unsigne
     case MALLOCTAP_EXTENT_MODULES:
         return area_of_list(&builder->modules, sizeof(struct malloctap_module),
                             sizeof(struct malloctap_module));
+    case MALLOCTAP_EXTENT_LATENCY:
+        return area_of_list(&builder->latencies, sizeof(struct malloctap_latency),
+                            sizeof(struct malloctap_latency));
     case MALLOCTAP_EXTENT_LOCKS:
         return area_of_list(&builder->locks, sizeof(struct malloctap_lock_row),
                             sizeof(struct malloctap_lock_row));

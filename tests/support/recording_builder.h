@@ -3,7 +3,7 @@
  * recording_builder.h - synthetic recordings for tests: no preload object, no process, no timing.
  *
  * A builder starts as a valid finished recording of nothing. What a test adds is kept in memory and
- * laid out when the file is written; until then the header, threads, modules and locks may be
+ * laid out when the file is written; until then the header and what is no record or stack may be
  * changed through the pointers handed out, which stay valid until the builder is destroyed. The
  * clock is set so that one tick is one nanosecond. Nothing is checked: a test of damage damages the
  * header here or the bytes of the image. A builder that runs out of memory ends the test.
@@ -47,6 +47,7 @@ uint32_t recording_builder_add_stack(struct recording_builder *builder, const ui
                                      uint32_t count, uint32_t flags);
 uint64_t recording_builder_frame(uint32_t module, uint64_t offset);
 
+struct malloctap_latency *recording_builder_add_latency(struct recording_builder *builder);
 struct malloctap_lock_row *recording_builder_add_lock(struct recording_builder *builder);
 
 /*

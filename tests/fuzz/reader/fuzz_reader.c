@@ -71,6 +71,9 @@ static void read_tables(struct malloctap_recording *recording)
             REQUIRE(module.build_id_size <= sizeof(module.build_id));
         }
     }
+    struct malloctap_latency latency;
+    for (uint64_t position = 0; malloctap_recording_next_latency(recording, &position, &latency);)
+        REQUIRE(isfinite(latency.ops[0].buckets[0]) && latency.ops[0].buckets[0] >= 0);
     struct malloctap_lock_row row;
     for (uint64_t position = 0; malloctap_recording_next_lock(recording, &position, &row);)
         touch(&row, sizeof(row));
@@ -85,7 +88,7 @@ static void read_stack(struct malloctap_recording *recording, uint32_t id)
     }
 }
 
-static void read_record(struct malloctap_recording *recording, const struct malloctap_event *event)
+static void read_event(struct malloctap_recording *recording, const struct malloctap_event *event)
 {
     const struct malloctap_record *record = event->record;
     size_t least = sizeof(struct malloctap_sample);
@@ -98,27 +101,76 @@ static void read_record(struct malloctap_recording *recording, const struct mall
     REQUIRE(record->length >= least);
     REQUIRE(record->op < MALLOCTAP_OPS);
     REQUIRE(isfinite(weight) && weight >= 1);
+    REQUIRE(!event->logged || (record->kind != MALLOCTAP_RECORD_FREED && weight == 1));
+    REQUIRE(event->old == 0 || (event->logged && record->op == MALLOCTAP_OP_REALLOC));
     touch(record, record->length);
     malloctap_recording_ns(recording, malloctap_record_ticks(record));
     read_stack(recording, record->stack);
 }
 
-static void read_records(struct malloctap_recording *recording, size_t size)
+/* What a walk over all records met. */
+struct walk {
+    size_t records;
+    size_t damages;
+};
+
+static bool walk_on(struct malloctap_recording *recording, struct walk *walk, int result,
+                    const struct malloctap_event *event, const struct malloctap_error *error,
+                    size_t size)
+{
+    if (result == 0)
+        return false;
+    REQUIRE(walk->records + walk->damages <= size); /* the shortest event has two bytes */
+    if (result > 0) {
+        read_event(recording, event);
+        walk->records++;
+    } else {
+        REQUIRE(strlen(error->text) > 0 && strchr(error->text, '\n') == NULL);
+        walk->damages++;
+    }
+    return true;
+}
+
+static struct walk read_in_order_of_claim(struct malloctap_recording *recording, size_t size)
 {
     struct malloctap_cursor *cursor;
     struct malloctap_event event;
     struct malloctap_error error;
-    size_t events = 0;
+    struct walk walk = {0};
     if (malloctap_cursor_open(recording, &cursor, &error) != 0)
-        return;
-    for (int result; (result = malloctap_cursor_next(cursor, &event, &error)) != 0; events++) {
-        REQUIRE(events <= size / sizeof(struct malloctap_freed));
-        if (result > 0)
-            read_record(recording, &event);
-        else
-            REQUIRE(strlen(error.text) > 0 && strchr(error.text, '\n') == NULL);
-    }
+        return walk;
+    while (walk_on(recording, &walk, malloctap_cursor_next(cursor, &event, &error), &event, &error,
+                   size))
+        ;
     malloctap_cursor_close(cursor);
+    return walk;
+}
+
+static struct walk read_in_order_of_time(struct malloctap_recording *recording, uint64_t from,
+                                         uint64_t until, size_t size)
+{
+    struct malloctap_merge *merge;
+    struct malloctap_event event;
+    struct malloctap_error error;
+    struct walk walk = {0};
+    if (malloctap_merge_open(recording, from, until, &merge, &error) != 0)
+        return walk;
+    while (walk_on(recording, &walk, malloctap_merge_next(merge, &event, &error), &event, &error,
+                   size))
+        ;
+    malloctap_merge_close(merge);
+    return walk;
+}
+
+/* The same records in either order, unless the file changes meanwhile. */
+static void read_records(struct malloctap_recording *recording, size_t size)
+{
+    struct walk claim = read_in_order_of_claim(recording, size);
+    struct walk time = read_in_order_of_time(recording, 0, UINT64_MAX, size);
+    if (malloctap_recording_check(recording, NULL) == 0)
+        REQUIRE(claim.records == time.records && claim.damages == time.damages);
+    struct walk part = read_in_order_of_time(recording, 3000, 40000, size);
+    REQUIRE(part.records <= time.records);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

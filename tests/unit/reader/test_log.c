@@ -310,7 +310,8 @@ static void test_no_such_event(void **state)
 /* An event that ends beyond `committed`, wherever it is cut. */
 static void test_cut_in_an_event(void **state)
 {
-    uint8_t longest[47] = {0};
+    uint8_t longest[47];
+    memset(longest, 0x11, sizeof(longest));
     unsigned tag = MALLOCTAP_OP_REALLOC | 7u << MALLOCTAP_LOG_TIME_SHIFT |
                    4u << MALLOCTAP_LOG_STACK_SHIFT | 7u << MALLOCTAP_LOG_ADDRESS_SHIFT |
                    7u << MALLOCTAP_LOG_SIZE_SHIFT;
