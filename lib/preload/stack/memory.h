@@ -40,7 +40,8 @@ struct stack_memory {
      * remembers them: in any other process all of this is worth nothing. Stored last. */
     uint64_t chain;
     uint32_t limit; /* of the stacks that ids stand for */
-    uint32_t last_module;
+    uint16_t last_module;
+    uint16_t kept; /* the modules that stay for as long as the process lives, a bit each */
     struct {
         uint64_t pc;
         uint64_t rule;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "objects.h"
 
+#include "backend/linkage.h"
+#include "backend/loader.h"
 #include "compiler.h"
 #include "view.h"
 
@@ -14,7 +16,7 @@
  */
 #define HEADERS_SIZE 4096u
 
-/* Objects in the list that stands in for _dl_find_object(). */
+/* Objects in the list made at the start. */
 #define LISTED_MAX 512
 
 /* As glibc 2.35 lays it out, declared here because older headers lack it. */
@@ -31,7 +33,12 @@ typedef int find_object_function(void *address, struct find_object_result *resul
 
 /* Written by objects_prepare() alone. */
 static find_object_function *find_object;
-static struct object listed[LISTED_MAX];
+static struct listed {
+    struct object object;
+    const ElfW(Dyn) * dynamic;
+    const char *strings, *soname; /* NULL: it has none */
+    bool kept;                    /* for as long as the process lives */
+} listed[LISTED_MAX];             /* what was loaded at the start */
 static size_t listed_count;
 static struct main_program {
     uintptr_t start, end;
@@ -53,23 +60,6 @@ static void add_segments(uintptr_t bias, const ElfW(Phdr) * headers, size_t coun
     }
 }
 
-static int list_object(struct dl_phdr_info *info, size_t size, void *unused)
-{
-    struct object *object = &listed[listed_count];
-    if (listed_count == LISTED_MAX)
-        return 1;
-    *object = (struct object){.bias = info->dlpi_addr, .name = info->dlpi_name};
-    add_segments(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, &object->start, &object->end);
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
-        if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
-            object->eh_frame_hdr = (const uint8_t *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-    }
-    object->low = object->start;
-    object->high = object->end;
-    listed_count++;
-    return 0;
-}
-
 /* The main program is where the kernel put it: there may be room for others between its segments,
  * so that the loader knows it as several ranges, and its headers need not be at its start. */
 static void find_main_program(void)
@@ -85,6 +75,80 @@ static void find_main_program(void)
                  &main_program.end);
 }
 
+static int list_object(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    if (listed_count == LISTED_MAX)
+        return 1;
+    struct listed *ret = &listed[listed_count++];
+    struct linked_object names = {.bias = info->dlpi_addr};
+    *ret = (struct listed){.object = {.bias = info->dlpi_addr, .name = info->dlpi_name}};
+    add_segments(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, &ret->object.start,
+                 &ret->object.end);
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        uintptr_t address = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+        if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
+            ret->object.eh_frame_hdr = (const uint8_t *)address;
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            ret->dynamic = (const ElfW(Dyn) *)address;
+    }
+    ret->object.low = ret->object.start;
+    ret->object.high = ret->object.end;
+    linkage_read_dynamic(ret->dynamic, &names);
+    ret->strings = names.strings;
+    ret->soname = names.soname;
+    return 0;
+}
+
+static struct listed *find_listed(const char *name)
+{
+    for (size_t i = 0; i < listed_count; i++) {
+        const char *soname = listed[i].soname, *path = listed[i].object.name;
+        if ((soname != NULL && strcmp(soname, name) == 0) || strcmp(path, name) == 0)
+            return &listed[i];
+    }
+    return NULL;
+}
+
+/* Keep what an object needs. Returns whether that was anything new. */
+static bool keep_needed(const struct listed *object)
+{
+    bool added = false;
+    const ElfW(Dyn) *entry = object->strings == NULL ? NULL : object->dynamic;
+    for (; entry != NULL && entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag != DT_NEEDED)
+            continue;
+        struct listed *needed = find_listed(object->strings + entry->d_un.d_val);
+        added = added || (needed != NULL && !needed->kept);
+        if (needed != NULL)
+            needed->kept = true;
+    }
+    return added;
+}
+
+/* The loader never unloads the main program and what that needs; what was loaded by dlopen(), if
+ * only by an earlier constructor, it may. */
+static void find_kept(void)
+{
+    bool added = listed_count > 0;
+    if (added)
+        listed[0].kept = true;
+    while (added) {
+        added = false;
+        for (size_t i = 0; i < listed_count; i++)
+            added = (listed[i].kept && keep_needed(&listed[i])) || added;
+    }
+}
+
+bool objects_kept(const struct object *object)
+{
+    for (size_t i = 0; i < listed_count; i++) {
+        uintptr_t dynamic = (uintptr_t)listed[i].dynamic;
+        if (listed[i].kept && dynamic - object->start < object->end - object->start)
+            return true;
+    }
+    return false;
+}
+
 /*
  * Looked up by name, not referenced: even a weak reference would carry the version GLIBC_2.35, and
  * some linkers write that down as a need which makes an older C library refuse the whole object.
@@ -93,19 +157,19 @@ bool objects_prepare(void)
 {
     find_main_program();
     find_object = (find_object_function *)dlsym(RTLD_DEFAULT, "_dl_find_object");
-    if (find_object != NULL)
-        return true;
-    dlerror(); /* ours, not to be found by the program */
+    if (find_object == NULL)
+        dlerror(); /* ours, not to be found by the program */
     listed_count = 0;
-    dl_iterate_phdr(list_object, NULL);
-    return false;
+    loader_iterate(list_object, NULL);
+    find_kept();
+    return find_object != NULL;
 }
 
 bool objects_find(uintptr_t address, struct object *ret)
 {
     if (find_object == NULL) {
         for (size_t i = 0; i < listed_count; i++) {
-            *ret = listed[i];
+            *ret = listed[i].object;
             if (address - ret->start < ret->end - ret->start)
                 /* It may have been unloaded since. */
                 return stack_view_readable(ret->start);

@@ -3,8 +3,8 @@
  * objects.h - the loaded object that an address lies in.
  *
  * Where the C library has _dl_find_object(), it is asked: no lock, safe in signal handlers and in
- * children. Elsewhere there is only a list taken once by dl_iterate_phdr(): what is loaded later is
- * not known.
+ * children. Elsewhere there is only a list taken once at the start: what is loaded later is not
+ * known.
  */
 #ifndef PRELOAD_STACK_OBJECTS_H
 #define PRELOAD_STACK_OBJECTS_H
@@ -26,6 +26,9 @@ struct object {
 bool objects_prepare(void);
 
 bool objects_find(uintptr_t address, struct object *ret);
+
+/* Whether the object is sure to stay for as long as the process lives. */
+bool objects_kept(const struct object *object);
 
 /* The object's readable segment around `address`; false when there is none, or when the program
  * headers are not at the start of the object. */

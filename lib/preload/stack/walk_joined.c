@@ -141,11 +141,15 @@ static noinline bool find_other_module(struct joined *walk, uintptr_t address, u
         return false;
     if (free == MEMORY_MODULES) {
         memset(modules, 0, sizeof(walk->memory->modules));
+        walk->memory->kept = 0;
         forget_frames(walk);
         return false;
     }
     modules[free] =
         (struct memory_module){now.object.low, now.object.high, now.object.bias, now.id};
+    walk->memory->kept &= ~(1u << free);
+    if (objects_kept(&now.object))
+        walk->memory->kept |= 1u << free;
     walk->verified |= 1u << free;
     walk->memory->last_module = *ret = free;
     return true;
@@ -350,10 +354,11 @@ static always_inline uint32_t put_together(struct joined *walk)
     uint32_t first = walk->next - walk->added;
     if (walk->added == 0)
         return first;
-    memmove(&memory->frames[first], memory->frames, walk->added * sizeof(*memory->frames));
-    memmove(&memory->packed[first], memory->packed, walk->added * sizeof(*memory->packed));
+    /* Not by memmove(): what was stored a moment ago in words is slow to load in larger pieces. */
     for (uint32_t i = walk->next; i-- > first;) {
         struct memory_frame *frame = &memory->frames[i];
+        *frame = memory->frames[i - first];
+        memory->packed[i] = memory->packed[i - first];
         struct rule rule = rule_of(frame->rule);
         bool by_sp = rule.kind == RULE_CFA_FROM_SP || rule.kind == RULE_OUTERMOST;
         frame->needs_fp = !by_sp || rule.fp_how == RULE_FP_FROM_FP ||
@@ -400,9 +405,11 @@ static always_inline void recollect(struct joined *walk)
     uint64_t chain = memory->chain - (uintptr_t)walk->rules;
     if (likely(chain <= MEMORY_FRAMES && memory->limit == walk->limit)) {
         walk->next = (uint32_t)chain;
+        walk->verified = memory->kept;
         return;
     }
     memset(memory->modules, 0, sizeof(memory->modules));
+    memory->kept = 0;
     memory->limit = walk->limit;
     forget_frames(walk);
 }
