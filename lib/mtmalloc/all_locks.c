@@ -19,34 +19,22 @@
 
 /* ---- acquire and release ------------------------------------------------------------------ */
 
-static uintptr_t holder_of(struct mt_lock *lock)
-{
-    return atomic_load_explicit(&lock->holder, memory_order_relaxed);
-}
-
-/* This thread was interrupted while it held a lock: then others may wait for it, and hold locks
+/* A signal handler calls: this thread holds locks that others may wait for, and hold locks
  * meanwhile. */
 static bool was_interrupted(void)
 {
-    uintptr_t me = mt_lock_me();
-    MT_FOR_EACH_LIST(list)
-    {
-        if (holder_of(&list->parent) == me)
-            return true;
-    }
-    MT_FOR_EACH_CACHE(cache)
-    {
-        if (holder_of(&cache->lock) == me)
-            return true;
-    }
-    return holder_of(&mt_oversize_lock) == me;
+    return mt_thread.depth != 0;
 }
 
 static bool take(struct mt_lock *lock, struct malloctap_lock_row *row)
 {
-    if (!mt_lock_acquire_unless(lock, row, was_interrupted))
+    uint64_t counts;
+    if (mt_lock_try(lock, mt_thread.depth, &counts))
+        lock->counts = counts;
+    else if (!mt_lock_wait(lock, row, was_interrupted))
         return false;
-    atomic_store_explicit(&lock->holder, mt_lock_me() + MT_LOCK_FOR_ALL, memory_order_relaxed);
+    atomic_store_explicit(&lock->among_all, &mt_thread, memory_order_relaxed);
+    mt_thread.depth--;
     return true;
 }
 
@@ -83,25 +71,13 @@ static void for_each_lock(void (*visit)(struct mt_lock *lock))
     }
 }
 
-static void tag(struct mt_lock *lock)
-{
-    if (mt_lock_is_mine(lock))
-        atomic_store_explicit(&lock->holder, mt_lock_me() + MT_LOCK_FOR_ALL, memory_order_relaxed);
-}
-
 static void release(struct mt_lock *lock)
 {
-    if (holder_of(lock) == mt_lock_me() + MT_LOCK_FOR_ALL)
-        mt_lock_release(lock);
-}
-
-/* Caches that were made meanwhile are still locked, like the others. */
-static void end_exclusive(void)
-{
-    if (mt_thread.exclusive)
-        for_each_lock(tag);
-    mt_thread.exclusive = false;
-    atomic_signal_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&lock->among_all, memory_order_relaxed) != &mt_thread)
+        return;
+    atomic_store_explicit(&lock->among_all, NULL, memory_order_relaxed);
+    if (mt_lock_open(lock, lock->counts))
+        mt_lock_wake(lock);
 }
 
 void mt_all_locks_release(void)
@@ -110,7 +86,8 @@ void mt_all_locks_release(void)
         mt_thread.all_locks--;
         return;
     }
-    end_exclusive();
+    mt_thread.exclusive = false;
+    atomic_signal_fence(memory_order_seq_cst);
     for_each_lock(release);
     mt_thread.all_locks = 0;
 }
@@ -137,7 +114,7 @@ static void disown(struct mt_lock *lock)
     if (mt_lock_is_mine(lock) ||
         atomic_load_explicit(&lock->state, memory_order_relaxed) != MT_LOCK_HELD)
         return;
-    atomic_store_explicit(&lock->holder, 0, memory_order_relaxed);
+    atomic_store_explicit(&lock->among_all, NULL, memory_order_relaxed);
     atomic_store_explicit(&lock->state, 0, memory_order_release);
 }
 

@@ -19,11 +19,12 @@ static always_inline void *alloc(size_t request, bool zero)
     if (unlikely(list == NULL || request - 1 >= MT_BUFFER_MAX ||
                  mt_option_bits() & (MTDEBUGPATTERN | MTINITBUFFER)))
         return mt_alloc_any(request, zero);
+    uint32_t depth = mt_thread.depth;
     uint64_t none, counts; /* the parent lock counts nothing */
-    if (unlikely(!mt_lock_try(&list->parent, &none)))
+    if (unlikely(!mt_lock_try(&list->parent, depth, &none)))
         return mt_alloc_any(request, zero);
     struct mt_cache *cache = list->hint[mt_size_of(request)];
-    if (unlikely(cache == NULL || !mt_lock_try(&cache->lock, &counts)))
+    if (unlikely(cache == NULL || !mt_lock_try(&cache->lock, depth + 1, &counts)))
         return mt_alloc_parent_locked(list, request, zero);
     uint32_t word = cache->first;
     uint64_t mask = cache->mask[word], rest = mask & (mask - 1);
@@ -35,6 +36,7 @@ static always_inline void *alloc(size_t request, bool zero)
     cache->mask[word] = rest;
     bool sleepers = mt_lock_open(&cache->lock, counted);
     sleepers |= mt_lock_open(&list->parent, 0);
+    mt_thread.depth = depth;
 
     uint64_t info;
     void *p = mt_alloc_head(cache, word * 64 + (uint32_t)__builtin_ctzll(mask), request, &info);
@@ -71,8 +73,9 @@ void mtmalloc_free(void *p)
     uint64_t info = head->info;
     uint32_t index = MT_HEAD_INDEX(info), word = index / 64;
     uint64_t bit = UINT64_C(1) << index % 64;
+    uint32_t depth = mt_thread.depth;
     uint64_t counts;
-    if (unlikely(!mt_lock_try(&cache->lock, &counts))) {
+    if (unlikely(!mt_lock_try(&cache->lock, depth, &counts))) {
         mt_free_any(p);
         return;
     }
@@ -84,7 +87,9 @@ void mtmalloc_free(void *p)
         return;
     }
     cache->mask[word] = mask | bit;
-    if (unlikely(mt_lock_open(&cache->lock, counted)))
+    bool sleepers = mt_lock_open(&cache->lock, counted);
+    mt_thread.depth = depth;
+    if (unlikely(sleepers))
         mt_lock_wake(&cache->lock);
 }
 

@@ -44,7 +44,7 @@ static void count(struct mt_cache *cache, uint64_t what)
 static void *no_memory(struct mt_list *list)
 {
     mt_stats_count_failure(list);
-    mt_lock_release(&list->parent);
+    mt_heap_unlock(&list->parent);
     errno = EAGAIN;
     return NULL;
 }
@@ -55,15 +55,15 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
     unsigned size = mt_size_of(request);
     if (mt_cache_full(cache)) {
         mt_stats_count_look(cache);
-        mt_lock_release(&cache->lock);
+        mt_heap_unlock(&cache->lock);
         cache = mt_heap_find_cache(list, size);
     }
     if (cache == NULL)
         return no_memory(list);
     uint32_t index = take_first(cache);
     count(cache, mt_stats_taken(request));
-    mt_lock_release(&cache->lock);
-    mt_lock_release(&list->parent);
+    mt_heap_unlock(&cache->lock);
+    mt_heap_unlock(&list->parent);
 
     uint64_t info;
     void *p = mt_alloc_head(cache, index, request, &info);
@@ -75,7 +75,7 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
 cold void *mt_alloc_parent_locked(struct mt_list *list, size_t request, bool zero)
 {
     struct mt_cache *cache = list->hint[mt_size_of(request)];
-    if (cache == NULL || !mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache)))
+    if (cache == NULL || !mt_heap_lock(&cache->lock, mt_stats_cache_row(cache)))
         cache = mt_heap_find_cache(list, mt_size_of(request));
     if (cache == NULL)
         return no_memory(list);
@@ -98,7 +98,7 @@ static struct mt_list *lock_a_list(void)
     uint32_t own = mt_thread.list->number, mask = mt_heap.list_count - 1;
     for (uint32_t i = 0; i <= mask; i++) {
         struct mt_list *list = &mt_heap.lists[(own + i) & mask];
-        if (mt_lock_acquire(&list->parent, mt_stats_parent_row(list)))
+        if (mt_heap_lock(&list->parent, mt_stats_parent_row(list)))
             return list;
     }
     return NULL;
@@ -146,7 +146,7 @@ cold void mt_free_locked(struct mt_cache *cache, void *p)
     uint64_t bit = UINT64_C(1) << index % 64;
     if (cache->mask[word] & bit) {
         mt_stats_count_look(cache);
-        mt_lock_release(&cache->lock);
+        mt_heap_unlock(&cache->lock);
         if (!(mt_option_bits() & MTDOUBLEFREE))
             mt_abort_double_free(p);
         return;
@@ -159,7 +159,7 @@ cold void mt_free_locked(struct mt_cache *cache, void *p)
         cache->first = word;
     mt_heap_cache_has_room(cache);
     count(cache, mt_stats_returned(info));
-    mt_lock_release(&cache->lock);
+    mt_heap_unlock(&cache->lock);
 }
 
 cold void mt_free_any(void *p)
@@ -169,7 +169,7 @@ cold void mt_free_any(void *p)
         struct mt_cache *cache = head->owner;
         /* In a signal handler that interrupted this thread in the same cache the block is lost:
          * better than to wait for itself. */
-        if (mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache)))
+        if (mt_heap_lock(&cache->lock, mt_stats_cache_row(cache)))
             mt_free_locked(cache, p);
     } else if (mt_head_is(head, MT_HEAD_OVERSIZE)) {
         mt_oversize_free(p);

@@ -52,11 +52,11 @@ bool mt_heap_ready(void)
     if (likely(atomic_load_explicit(&mt_heap.lists, memory_order_acquire) != NULL))
         return true;
     static struct malloctap_lock_row before_the_first; /* waits for it are not counted */
-    if (!mt_lock_acquire(&mt_oversize_lock, &before_the_first))
+    if (!mt_heap_lock(&mt_oversize_lock, &before_the_first))
         return false;
     bool ready =
         atomic_load_explicit(&mt_heap.lists, memory_order_relaxed) != NULL || create_lists();
-    mt_lock_release(&mt_oversize_lock);
+    mt_heap_unlock(&mt_oversize_lock);
     return ready;
 }
 
@@ -171,7 +171,7 @@ static struct mt_cache *add_cache(struct mt_list *list, unsigned size)
     struct mt_cache *cache = create_cache(list, size);
     if (cache == NULL)
         return NULL;
-    mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache));
+    mt_heap_lock(&cache->lock, mt_stats_cache_row(cache));
     cache->known = true;
     mt_tree_insert(&list->with_room[size], &cache->with_room);
     mt_stats_count_created(cache);
@@ -185,7 +185,7 @@ struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
     for (;;) {
         struct mt_node *node = next_with_room(list, size);
         cache = node != NULL ? cache_of_node(node) : NULL;
-        if (cache == NULL || !mt_lock_acquire(&cache->lock, mt_stats_cache_row(cache)))
+        if (cache == NULL || !mt_heap_lock(&cache->lock, mt_stats_cache_row(cache)))
             cache = add_cache(list, size);
         if (cache == NULL)
             return NULL;
@@ -194,7 +194,7 @@ struct mt_cache *mt_heap_find_cache(struct mt_list *list, unsigned size)
         mt_tree_remove(&list->with_room[size], &cache->with_room);
         cache->known = false;
         mt_stats_count_look(cache);
-        mt_lock_release(&cache->lock);
+        mt_heap_unlock(&cache->lock);
     }
     list->hint[size] = cache;
     return cache;

@@ -24,14 +24,30 @@
 #define SLEEP_WITHOUT_BARRIER_NS 1000000
 /* Between looks at what may never end by itself. */
 #define SLEEP_DOUBTING_NS 10000000
-#define DOUBTS 20
+
+bool mt_lock_is_mine(const struct mt_lock *lock)
+{
+    for (uint32_t i = 0; i < MT_NOTES && i < mt_thread.depth; i++)
+        if (mt_thread.noted[i] == lock)
+            return true;
+    return atomic_load_explicit(&lock->among_all, memory_order_relaxed) == &mt_thread;
+}
+
+void mt_lock_add_to_all(struct mt_lock *lock)
+{
+    if (atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD)
+        return;
+    lock->counts = atomic_load_explicit(&lock->state, memory_order_relaxed);
+    atomic_store_explicit(&lock->among_all, &mt_thread, memory_order_relaxed);
+    atomic_store_explicit(&lock->state, MT_LOCK_HELD, memory_order_relaxed);
+}
 
 /* Looks before it writes, so that waiting does not slow the holder down. */
 static bool try(struct mt_lock *lock)
 {
     uint64_t counts;
     if (atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD ||
-        !mt_lock_try(lock, &counts))
+        !mt_lock_try(lock, mt_thread.depth, &counts))
         return false;
     lock->counts = counts;
     return true;
@@ -59,23 +75,14 @@ static void sleep_while_held(struct mt_lock *lock, uint64_t limit_ns)
         atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
 }
 
-/*
- * A thread that took a lock says so an instruction later. Where a signal handler came in between,
- * and waits for its own thread, the holder stays unknown: after that many looks it is taken for
- * this thread. A mistake would cost little: see who calls mt_lock_acquire().
- */
 static bool sleep_until_taken(struct mt_lock *lock, bool (*in_vain)(void))
 {
-    for (int doubts = 0; doubts < DOUBTS;) {
-        bool unknown = atomic_load_explicit(&lock->holder, memory_order_relaxed) == 0;
-        doubts = unknown ? doubts + 1 : 0;
+    do {
         if (!mt_all_locks_disown_copied())
-            sleep_while_held(lock, unknown || in_vain != NULL ? SLEEP_DOUBTING_NS : 0);
+            sleep_while_held(lock, in_vain != NULL ? SLEEP_DOUBTING_NS : 0);
         if (try(lock))
             return true;
-        if (in_vain != NULL && in_vain())
-            return false;
-    }
+    } while (in_vain == NULL || !in_vain());
     return false;
 }
 
@@ -91,22 +98,14 @@ static void count_wait(struct malloctap_lock_row *row, uint64_t waited)
         ;
 }
 
-bool mt_lock_acquire_unless(struct mt_lock *lock, struct malloctap_lock_row *row,
-                            bool (*in_vain)(void))
+bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row, bool (*in_vain)(void))
 {
-    if (try(lock))
-        return true;
     if (mt_lock_is_mine(lock))
         return false;
     uint64_t start = mt_os_clock_ns();
     bool taken = mt_lock_try_for_a_while(lock) || sleep_until_taken(lock, in_vain);
     count_wait(row, mt_os_clock_ns() - start);
     return taken;
-}
-
-bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
-{
-    return mt_thread.exclusive || mt_lock_acquire_unless(lock, row, NULL);
 }
 
 void mt_lock_wake(struct mt_lock *lock)

@@ -22,8 +22,8 @@
  * All zero is a free lock. The bytes are a sum, modulo 2^32: those of buffers taken less those of
  * buffers returned.
  *
- * A lock knows its holder, so that a thread never waits for itself: a signal handler that calls the
- * allocator may have interrupted it anywhere.
+ * A signal handler that calls the allocator may have interrupted it anywhere, and must not wait for
+ * its own thread. So a thread notes which locks it holds or is about to take.
  */
 #ifndef MTMALLOC_LOCK_H
 #define MTMALLOC_LOCK_H
@@ -41,24 +41,29 @@
 enum { __libc_single_threaded = 0 };
 #endif
 
+#define MT_NOTES 8u /* more than a call and the handlers that interrupt it hold */
+
 /* What the allocator knows of a thread. All zero until its first call. */
 struct mt_thread {
     struct mt_list *list; /* chosen by the first call that allocates */
-    uint32_t all_locks;   /* depth of mt_all_locks_acquire() */
-    bool exclusive;       /* it holds every lock there is: acquiring and releasing do nothing */
+    /*
+     * noted[0 ... depth - 1] are locks that are held, or were free a moment ago. A handler comes
+     * back to the depth that it found. One that does not return leaves its notes, and its locks.
+     */
+    uint32_t depth;
+    uint32_t all_locks; /* depth of mt_all_locks_acquire() */
+    bool exclusive;     /* it holds every lock there is */
+    struct mt_lock *noted[MT_NOTES];
 };
 extern _Thread_local struct mt_thread mt_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 struct mt_lock {
-    _Atomic uintptr_t holder; /* address of its mt_thread; 0: nobody, or not said yet */
     _Atomic uint64_t state;
-    uint64_t counts;           /* what the state was, while held by mt_lock_acquire() */
-    _Atomic uint32_t sleepers; /* threads asleep on `state`, or about to be */
+    uint64_t counts;                     /* what it was, while held by mt_lock_acquire() */
+    struct mt_thread *_Atomic among_all; /* held by mt_all_locks_acquire() of this thread */
+    _Atomic uint32_t sleepers;           /* threads asleep on `state`, or about to be */
 };
-
-/* Added to the holder of locks that are held for mt_all_locks_acquire(). */
-#define MT_LOCK_FOR_ALL 1u
 
 #define MT_LOCK_HELD 1u
 #define MT_LOCK_TAKEN 2u /* to add for one buffer */
@@ -67,58 +72,59 @@ struct mt_lock {
 #define MT_LOCK_RETURNED_MASK 0xffff0000u
 #define MT_LOCK_BYTES_SHIFT 32
 
-static always_inline uintptr_t mt_lock_me(void)
-{
-    return (uintptr_t)&mt_thread;
-}
+/* A handler that interrupted this thread, or one that returns to it, would wait for ever: the lock
+ * is held by this thread, or, very rarely, was about to be taken by it. */
+bool mt_lock_is_mine(const struct mt_lock *lock);
 
-/* This thread holds it. Exact: who else takes or releases it never stores this thread's address. */
-static inline bool mt_lock_is_mine(struct mt_lock *lock)
-{
-    if (__libc_single_threaded)
-        return atomic_load_explicit(&lock->state, memory_order_relaxed) == MT_LOCK_HELD;
-    uintptr_t holder = atomic_load_explicit(&lock->holder, memory_order_relaxed);
-    return (holder & ~(uintptr_t)MT_LOCK_FOR_ALL) == mt_lock_me();
-}
-
-/* Wait for the lock, take it, and add the wait to the row. False: this thread holds it. */
-bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row);
+/* Wait for the lock, take it, and add the wait to the row. False: it is this thread's. Gives up,
+ * with false, when `in_vain` (may be NULL), asked now and then, says that the holder may be waiting
+ * for this thread. */
+bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row, bool (*in_vain)(void));
 void mt_lock_wake(struct mt_lock *lock);
 
 /* As mt_lock_acquire(), but gives up when the holder does not seem to run. */
 bool mt_lock_try_for_a_while(struct mt_lock *lock);
 
-/* As mt_lock_acquire(), but gives up when `in_vain` says, asked now and then, that the holder may
- * be waiting for this thread. */
-bool mt_lock_acquire_unless(struct mt_lock *lock, struct malloctap_lock_row *row,
-                            bool (*in_vain)(void));
+/* By a thread that holds all locks: add it to them, if it is new. */
+void mt_lock_add_to_all(struct mt_lock *lock);
 
 /*
  * While libc knows of one thread only, nobody else can be between the load and the store: a second
  * thread can only be started by this one, outside of these functions, and starting it orders what
  * came before. libc's own malloc relies on the same.
  */
-static always_inline bool mt_lock_try(struct mt_lock *lock, uint64_t *counts)
+static always_inline bool mt_lock_exchange(struct mt_lock *lock, uint64_t *counts)
 {
     if (__libc_single_threaded) {
         *counts = atomic_load_explicit(&lock->state, memory_order_relaxed);
         if (unlikely(*counts == MT_LOCK_HELD))
             return false;
         atomic_store_explicit(&lock->state, MT_LOCK_HELD, memory_order_relaxed);
-    } else {
-        /* Acquire: pairs with the release in mt_lock_open(). */
-        *counts = atomic_exchange_explicit(&lock->state, MT_LOCK_HELD, memory_order_acquire);
-        if (unlikely(*counts == MT_LOCK_HELD))
-            return false;
+        return true;
     }
-    atomic_store_explicit(&lock->holder, mt_lock_me(), memory_order_relaxed);
-    return true;
+    /* Acquire: pairs with the release in mt_lock_open(). */
+    *counts = atomic_exchange_explicit(&lock->state, MT_LOCK_HELD, memory_order_acquire);
+    return *counts != MT_LOCK_HELD;
+}
+
+/* Take a free lock, with a note at `depth`: the thread's. Its holder sets that back to `depth`. The
+ * fences are for a handler, which sees what this thread has done in the order of the program. */
+static always_inline bool mt_lock_try(struct mt_lock *lock, uint32_t depth, uint64_t *counts)
+{
+    mt_thread.depth = depth + 1;
+    atomic_signal_fence(
+        memory_order_seq_cst); /* or a handler's note could be where this one goes */
+    mt_thread.noted[depth % MT_NOTES] = lock;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (likely(mt_lock_exchange(lock, counts)))
+        return true;
+    mt_thread.depth = depth;
+    return false;
 }
 
 /* Release; true: there are sleepers, and the caller has to call mt_lock_wake(). */
 static always_inline bool mt_lock_open(struct mt_lock *lock, uint64_t counts)
 {
-    atomic_store_explicit(&lock->holder, 0, memory_order_relaxed);
     /* Release: pairs with the acquire above; what was done under the lock is seen by the next. */
     atomic_store_explicit(&lock->state, counts, memory_order_release);
     /* The processor may do this load before others see the store; the compiler may not. */
@@ -126,23 +132,38 @@ static always_inline bool mt_lock_open(struct mt_lock *lock, uint64_t counts)
     return atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0;
 }
 
-/* The same for those who are in less of a hurry, and whose counts are in the lock. False: this
- * thread holds it, and was interrupted by the signal handler that calls. */
+/* The same for those who are in less of a hurry, and whose counts are in the lock. False: it is
+ * this thread's, and the caller a signal handler. */
 static inline bool mt_lock_acquire(struct mt_lock *lock, struct malloctap_lock_row *row)
 {
     uint64_t counts;
-    if (unlikely(!mt_lock_try(lock, &counts)))
-        return mt_lock_wait(lock, row);
+    if (unlikely(!mt_lock_try(lock, mt_thread.depth, &counts)))
+        return mt_lock_wait(lock, row, NULL);
     lock->counts = counts;
     return true;
 }
 
 static inline void mt_lock_release(struct mt_lock *lock)
 {
-    if (unlikely(mt_thread.exclusive))
-        return;
-    if (unlikely(mt_lock_open(lock, lock->counts)))
+    bool sleepers = mt_lock_open(lock, lock->counts);
+    mt_thread.depth--;
+    if (unlikely(sleepers))
         mt_lock_wake(lock);
+}
+
+/* The same for locks of rank 1 to 3: they are held already by a thread that holds all. */
+static inline bool mt_heap_lock(struct mt_lock *lock, struct malloctap_lock_row *row)
+{
+    if (likely(!mt_thread.exclusive))
+        return mt_lock_acquire(lock, row);
+    mt_lock_add_to_all(lock);
+    return true;
+}
+
+static inline void mt_heap_unlock(struct mt_lock *lock)
+{
+    if (likely(!mt_thread.exclusive))
+        mt_lock_release(lock);
 }
 
 #endif

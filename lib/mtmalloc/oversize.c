@@ -18,13 +18,13 @@ static struct mt_node *by_size, *by_address;
 
 bool mt_oversize_acquire(void)
 {
-    return mt_lock_acquire(&mt_oversize_lock, mt_stats_oversize_row());
+    return mt_heap_lock(&mt_oversize_lock, mt_stats_oversize_row());
 }
 
 void mt_oversize_release(void)
 {
     mt_stats_count_oversize();
-    mt_lock_release(&mt_oversize_lock);
+    mt_heap_unlock(&mt_oversize_lock);
 }
 
 static char *data_of(struct mt_block *block)

@@ -79,9 +79,7 @@ static void totals_unlock(struct mt_totals *totals, const struct mt_cache *cache
     row->in_use_bytes = totals->in_use * row->buffer_size;
     row->requested_bytes = totals->requested;
     set_kind(row, MALLOCTAP_LOCK_CACHE);
-    /* Not mt_lock_release(): this lock is not among those that a thread may have all of. */
-    if (unlikely(mt_lock_open(&totals->lock, 0)))
-        mt_lock_wake(&totals->lock);
+    mt_lock_release(&totals->lock);
 }
 
 void mt_stats_count_created(struct mt_cache *cache)
