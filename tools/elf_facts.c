@@ -31,6 +31,10 @@ static const struct {
     {"libhwasan.so", "HWAddressSanitizer"},
 };
 
+/* Allocators that programs take in whole under names of their own, by one symbol each. */
+static const char *const inner_allocators[] = {"_rjem_malloc", "je_malloc", "mallocx",
+                                               "tc_malloc",    "mi_malloc", "rpmalloc"};
+
 static const char *const private_names[] = {
 #define PRIVATE_NAME(name) #name,
 #include <private_names.def>
@@ -77,6 +81,9 @@ static void symbol_note(struct elf_facts *facts, const char *name, const GElf_Sy
     bool global = GELF_ST_BIND(symbol->st_info) != STB_LOCAL;
     if (defined && global && strcmp(name, "malloc") == 0)
         facts->defines_malloc = true;
+    for (size_t i = 0; i < sizeof inner_allocators / sizeof *inner_allocators; i++)
+        if (defined && strcmp(name, inner_allocators[i]) == 0)
+            facts->inner_allocator = true;
     for (size_t i = 0; i < sizeof sanitizers / sizeof *sanitizers; i++)
         if (strcmp(name, sanitizers[i].symbol) == 0)
             sanitizer_note(facts, sanitizers[i].name);

@@ -13,10 +13,11 @@ struct elf_facts {
     bool executable;  /* can be started: not an object file, not a core */
     bool interpreted; /* has a PT_INTERP: the loader starts it */
     char interpreter[256];
-    bool go;             /* linked by the Go toolchain */
-    bool defines_malloc; /* has a malloc of its own inside */
-    char sanitizer[24];  /* runtime that replaces malloc: "AddressSanitizer"; "": none */
-    char allocator[64];  /* soname of a known allocator it is linked with; "": none */
+    bool go;              /* linked by the Go toolchain */
+    bool defines_malloc;  /* has a malloc of its own inside */
+    bool inner_allocator; /* has an allocator inside that goes by other names than malloc */
+    char sanitizer[24];   /* runtime that replaces malloc: "AddressSanitizer"; "": none */
+    char allocator[64];   /* soname of a known allocator it is linked with; "": none */
     /* Bit i: it needs, or has, the i-th of private_names.def. */
     uint32_t private_imports, private_definitions;
 };

@@ -223,11 +223,16 @@ static int binary_check(const char *path, const struct elf_facts *facts,
 
 static const char *warning(const struct elf_facts *facts)
 {
+    if (!facts->readable)
+        return "may be executed but not read: what stays unseen of it will show when it runs";
     if (facts->go)
         return "a Go program: only what its C parts allocate goes through malloc";
     if (facts->defines_malloc)
         return "has a malloc of its own inside: calls that it makes itself stay unseen, and the "
                "backend does not serve them";
+    if (facts->inner_allocator)
+        return "has an allocator inside that goes by other names than malloc: calls of these stay "
+               "unseen, and the backend does not serve them";
     return NULL;
 }
 

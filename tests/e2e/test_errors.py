@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Whatever is wrong is said in one line, with exit status 2, and no program is started half tapped."""
+import json
 import struct
 
 from harness import *
@@ -41,6 +42,25 @@ def test_programs_that_cannot_be_tapped(place):
     check_refused(place, ["--", script], "not executable")
     check_refused(place, ["--", place], "a directory")
     check_refused(place, ["--", program("static_program")], "static program")
+
+
+def test_check(place):
+    """`check` says beforehand what `run` would, and starts nothing."""
+    mark = place / "started"
+    for status, arguments in ((0, ["touch", mark]), (1, [program("own_malloc")]),
+                              (2, [program("static_program")]), (2, ["no-such-program"])):
+        done = run([MALLOCTAP, "check", *arguments], place)
+        check_exit(done, status, f"check {arguments}")
+        check(not mark.exists(), "check started the program")
+        if status == 2:
+            check_one_line(done.stderr, f"check {arguments}")
+            check_equal(done.stdout, b"", f"check {arguments}: standard output")
+        as_json = run([MALLOCTAP, "check", "--json", *arguments], place)
+        check_exit(as_json, status, f"check --json {arguments}")
+        told = json.loads(as_json.stdout)
+        check_equal(told["tappable"], status != 2, f"check --json {arguments}: tappable")
+        check_equal(bool(told["unseen"]), status == 1, f"check --json {arguments}: unseen")
+        check_equal(bool(told["refusal"]), status == 2, f"check --json {arguments}: refusal")
 
 
 def test_existing_output(place):
@@ -88,7 +108,7 @@ def test_command(place):
         check_one_line(done.stderr, f"malloctap {arguments}")
     done = run([MALLOCTAP, "--help"], place)
     check_exit(done, 0, "malloctap --help")
-    for command in ("run", "compare", "summary", "stacks", "threads"):
+    for command in ("run", "check", "compare", "summary", "stacks", "threads"):
         check(command.encode() in done.stdout, f"--help does not name {command}")
 
 

@@ -122,6 +122,13 @@ static void own_malloc_is_warned_of(void **state)
     assert_non_null(strstr(program.warning, "malloc of its own"));
 }
 
+static void inner_allocators_are_warned_of(void **state)
+{
+    taken(SUBJECT_INNER);
+    assert_non_null(program.warning);
+    assert_non_null(strstr(program.warning, "other names than malloc"));
+}
+
 static void sanitizers(void **state)
 {
 #ifdef SUBJECT_ASAN
@@ -192,6 +199,7 @@ int main(void)
         cmocka_unit_test(scripts),
         cmocka_unit_test(without_a_loader),
         cmocka_unit_test(own_malloc_is_warned_of),
+        cmocka_unit_test(inner_allocators_are_warned_of),
         cmocka_unit_test(sanitizers),
         cmocka_unit_test(other_machines),
         cmocka_unit_test(damaged_headers),
