@@ -360,9 +360,7 @@ enum malloctap_probe {
  * the sum of weight is an unbiased estimate of the number of calls, the sum of weight * size of the
  * bytes, and the sum of weight * (weight - 1) * x^2 of the variance of the estimate of sum x.
  *
- * A FREE is recorded before the call and gets its time, then `probe` (release), after it, in the
- * committed record; that is the only change a committed record ever sees. `probe` stays NONE where
- * the process ended first, or a signal handler's records closed the chunk meanwhile.
+ * Both kinds are recorded when the call is over: a process killed inside one leaves no record of it.
  */
 struct malloctap_sample {
     struct malloctap_record head;

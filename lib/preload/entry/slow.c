@@ -192,11 +192,38 @@ void slow_alloc(struct call *call)
     }
 }
 
-/* Everything but what it costs is recorded before the block goes back. */
-static void record_free(struct thread *thread, const struct call *call, struct free_sample *sample)
+/* Between these two, calls of this thread come from inside the backend's operator. */
+static void operator_begin(struct thread *thread)
+{
+    thread->busy = THREAD_INSIDE;
+    thread_change_limit(thread, thread_busy_limit(thread), LIMIT_SLOW);
+}
+
+static void operator_end(struct thread *thread)
+{
+    thread_change_limit(thread, LIMIT_SLOW, thread_busy_limit(thread));
+    thread->busy = THREAD_BUSY;
+}
+
+static void forward_sampled_free(struct thread *thread, struct call *call)
+{
+    struct probe probe;
+    uint64_t ticks = recording_ticks();
+    bool is_operator = call->function == CALL_operator_delete;
+    if (is_operator)
+        operator_begin(thread);
+    probe_call(call, &probe);
+    if (is_operator)
+        operator_end(thread);
+    sample_free(thread, call, ticks, &probe);
+}
+
+/* What is recorded of every block is, before it goes back. True: the call was sampled and is made.
+ */
+static bool record_free(struct thread *thread, struct call *call)
 {
     bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;
-    bool drawn = !thread_spend(thread, 0);
+    bool drawn = !thread_spend(thread, 0) && !logged;
     uint64_t limit = busy_begin(thread);
     struct life life;
     uint64_t ended_at;
@@ -206,8 +233,9 @@ static void record_free(struct thread *thread, const struct call *call, struct f
     if (logged)
         log_free(thread, call);
     else if (drawn)
-        sample_free(thread, call, sample);
+        forward_sampled_free(thread, call);
     busy_end(thread, logged ? orders_changed(thread) : drawn, limit);
+    return drawn;
 }
 
 void slow_free(struct call *call)
@@ -224,18 +252,13 @@ void slow_free(struct call *call)
         nested(thread, call);
         return;
     }
-    struct free_sample sample = {0};
-    struct probe probe;
-    record_free(thread, call, &sample);
+    bool done = record_free(thread, call);
     errno = error;
+    if (done)
+        return;
     struct thread *inside = call->function == CALL_operator_delete ? slow_inside_begin() : NULL;
-    if (sample.slot != NULL)
-        probe_call(call, &probe);
-    else
-        call_forward(call);
+    call_forward(call);
     slow_inside_end(inside);
-    if (sample.slot != NULL)
-        sample_free_done(&sample, &probe);
 }
 
 void slow_prepare(void)

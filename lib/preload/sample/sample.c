@@ -87,46 +87,23 @@ void sample_allocation(struct thread *thread, const struct call *call, const str
     }
 }
 
-void sample_free(struct thread *thread, const struct call *call, struct free_sample *ret)
+void sample_free(struct thread *thread, const struct call *call, uint64_t ticks,
+                 const struct probe *probe)
 {
-    *ret = (struct free_sample){0};
     if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
         return;
     struct malloctap_sample sample = {
-        .head = {MALLOCTAP_RECORD_FREE, MALLOCTAP_OP_FREE, sizeof sample, 0},
-        .ticks = recording_ticks(),
+        .head = {MALLOCTAP_RECORD_FREE, MALLOCTAP_OP_FREE, sizeof sample, stacks_take(thread)},
+        .ticks = ticks,
         .address = (uintptr_t)call->block,
         .weight = weight_of(thread, call),
-        .probe = MALLOCTAP_PROBE_NONE,
+        .probe = probe->kind,
+        .time_ns = probe->time_ns,
+        .wait_ns = probe->wait_ns,
+        .peak_rss_kib = probe->peak_rss_kib,
     };
-    sample.head.stack = stacks_take(thread);
-    ret->slot = thread_storage.slot;
-    ret->weight = sample.weight;
-    struct malloctap_chunk *chunk = record(thread, &sample) ? thread->ring.chunk : NULL;
-    if (chunk != NULL) {
-        ret->chunk = chunk;
-        ret->sequence = chunk->sequence;
-        ret->record = (struct malloctap_sample *)ring_tail(chunk) - 1;
-    }
-}
-
-/* The free is recorded before the block goes back, for the order of records is that of time; what
- * it cost is known only now. The record is still this thread's to write unless a signal handler
- * made it seal the chunk meanwhile, or forked and this is the child. */
-void sample_free_done(const struct free_sample *sample, const struct probe *probe)
-{
-    struct thread *thread = thread_current();
-    if (thread->limit == LIMIT_UNKNOWN || thread_storage.slot != sample->slot)
-        return;
-    latency_add(sample->slot, MALLOCTAP_OP_FREE, sample->weight, probe);
-    struct malloctap_chunk *chunk = __atomic_load_n(&thread->ring.chunk, __ATOMIC_RELAXED);
-    if (chunk == NULL || chunk != sample->chunk || chunk->sequence != sample->sequence)
-        return;
-    sample->record->time_ns = probe->time_ns;
-    sample->record->wait_ns = probe->wait_ns;
-    sample->record->peak_rss_kib = probe->peak_rss_kib;
-    /* Whoever sees the kind sees the rest. */
-    __atomic_store_n(&sample->record->probe, probe->kind, __ATOMIC_RELEASE);
+    latency_add(thread_storage.slot, MALLOCTAP_OP_FREE, sample.weight, probe);
+    record(thread, &sample);
 }
 
 void sample_freed(struct thread *thread, const struct call *call, const struct life *life,
