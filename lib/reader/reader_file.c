@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "reader_file.h"
 
+#include "reader_packed.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -76,6 +78,16 @@ static int open_regular(const char *path, struct malloctap_error *error)
     return fd;
 }
 
+/* Take over the compressed form of a recording, if the file is one. */
+static int open_packed(struct reader_file *file, struct malloctap_error *error)
+{
+    uint8_t first[4];
+    ssize_t got = pread(file->fd, first, sizeof(first), 0);
+    if (got < 0 || !reader_packed_is(first, (size_t)got))
+        return 0;
+    return reader_packed_open(file->fd, file->path, &file->packed, error);
+}
+
 int reader_file_open(const char *path, struct reader_file **ret, struct malloctap_error *error)
 {
     int fd = open_regular(path, error);
@@ -91,22 +103,33 @@ int reader_file_open(const char *path, struct reader_file **ret, struct mallocta
     }
     file->fd = fd;
     file->path = own_path;
+    if (open_packed(file, error) != 0) {
+        reader_file_close(file);
+        return -1;
+    }
     *ret = file;
     return 0;
 }
 
 void reader_file_close(struct reader_file *file)
 {
+    reader_packed_close(file->packed);
     close(file->fd);
     free(file->path);
     free(file);
+}
+
+static ssize_t read_some(struct reader_file *file, uint64_t offset, void *buffer, size_t size)
+{
+    return file->packed != NULL ? reader_packed_read(file->packed, offset, buffer, size)
+                                : pread(file->fd, buffer, size, (off_t)offset);
 }
 
 bool reader_file_read(struct reader_file *file, uint64_t offset, void *buffer, size_t size)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t got = pread(file->fd, (char *)buffer + done, size - done, (off_t)(offset + done));
+        ssize_t got = read_some(file, offset + done, (char *)buffer + done, size - done);
         if (got > 0) {
             done += (size_t)got;
         } else if (got == 0) {
@@ -114,6 +137,13 @@ bool reader_file_read(struct reader_file *file, uint64_t offset, void *buffer, s
                              "truncated while it was read (ends before offset %" PRIu64
                              "); copy the whole recording again",
                              offset + size);
+            return false;
+        } else if (errno == EBADMSG) {
+            reader_file_fail(file,
+                             "damaged (what was at offset %" PRIu64
+                             " cannot be uncompressed); take "
+                             "it from a backup",
+                             offset + done);
             return false;
         } else if (errno != EINTR) {
             reader_file_fail(file, "cannot be read (%s at offset %" PRIu64 "); check the disk",
@@ -127,6 +157,10 @@ bool reader_file_read(struct reader_file *file, uint64_t offset, void *buffer, s
 bool reader_file_size(struct reader_file *file, uint64_t *ret)
 {
     struct stat status;
+    if (file->packed != NULL) {
+        *ret = reader_packed_size(file->packed);
+        return true;
+    }
     if (fstat(file->fd, &status) != 0) {
         reader_file_fail(file, "cannot be examined (%s); copy it to a local disk", strerror(errno));
         return false;

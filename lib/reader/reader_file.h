@@ -7,6 +7,8 @@
  * The kernel copies aligned 64-bit words whole, so a counter that its writer is just incrementing
  * is read as either its old or its new value. It promises no order among the words of one read:
  * what must be read in order takes two, with reader_file_order() between them.
+ *
+ * Of a recording that was packed, offsets and sizes are those it had before.
  */
 #ifndef READER_FILE_H
 #define READER_FILE_H
@@ -18,8 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct reader_packed;
+
 struct reader_file {
     int fd;
+    struct reader_packed *packed; /* NULL: the file is the recording as it was written */
     char *path;
     bool failed;                    /* a read failed since the file was opened: */
     struct malloctap_error failure; /* the first such failure */

@@ -29,6 +29,8 @@ static bool maps_inode(FILE *maps, unsigned long long inode)
 bool reader_writer_alive(const struct malloctap_recording *recording)
 {
     uint32_t pid = recording->header.pid;
+    if (recording->file->packed != NULL)
+        return false;
     if (pid == 0 || pid > INT_MAX || (kill((pid_t)pid, 0) != 0 && errno == ESRCH))
         return false;
     struct stat status;

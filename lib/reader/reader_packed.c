@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "reader_packed.h"
+
+#include "reader_file.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+/* The seek table, as zstd's seekable format has it:
+ *   magic, size of what follows | entries: compressed, decompressed size [, checksum] |
+ *   number of entries, descriptor, magic */
+#define TABLE_MAGIC 0x184d2a5eu
+#define FOOTER_MAGIC 0x8f92eab1u
+#define TABLE_HEADER_SIZE 8u
+#define FOOTER_SIZE 9u
+#define DESCRIPTOR_CHECKSUMS 0x80u
+#define DESCRIPTOR_RESERVED 0x7cu
+
+#define FRAME_SIZE_MAX (16u << 20) /* decompressed; one is held in memory at least */
+#define CACHE_SIZE_MAX (16u << 20)
+
+struct frame {
+    uint64_t offset; /* in the file */
+    uint64_t start;  /* in the recording */
+};
+
+struct cached {
+    size_t frame;
+    uint8_t *bytes; /* NULL: free */
+    uint64_t used;  /* when it was used last */
+};
+
+struct reader_packed {
+    int fd;
+    struct frame *frames; /* and one more, which says where the last one ends */
+    size_t frame_count;
+    struct cached *cache;
+    size_t cache_size;
+    uint64_t clock;
+    uint8_t *compressed; /* room for the largest frame */
+    ZSTD_DCtx *context;
+};
+
+bool reader_packed_is(const uint8_t *bytes, size_t size)
+{
+    uint32_t magic;
+    if (size < sizeof(magic))
+        return false;
+    memcpy(&magic, bytes, sizeof(magic));
+    return le32toh(magic) == ZSTD_MAGICNUMBER;
+}
+
+static bool read_file(int fd, uint64_t offset, void *buffer, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(fd, (uint8_t *)buffer + done, size - done, (off_t)(offset + done));
+        if (got > 0) {
+            done += (size_t)got;
+        } else if (got == 0) {
+            errno = EBADMSG; /* it ended early */
+            return false;
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t word(const uint8_t *bytes)
+{
+    uint32_t value;
+    memcpy(&value, bytes, sizeof(value));
+    return le32toh(value);
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+/* Where the table is, from the last bytes of the file. */
+static bool find_table(int fd, uint64_t file_size, uint64_t *offset, size_t *count,
+                       size_t *entry_size)
+{
+    uint8_t footer[FOOTER_SIZE], header[TABLE_HEADER_SIZE];
+    if (file_size < TABLE_HEADER_SIZE + FOOTER_SIZE ||
+        !read_file(fd, file_size - FOOTER_SIZE, footer, FOOTER_SIZE) ||
+        word(footer + 5) != FOOTER_MAGIC || (footer[4] & DESCRIPTOR_RESERVED) != 0)
+        return false;
+    *count = word(footer);
+    *entry_size = footer[4] & DESCRIPTOR_CHECKSUMS ? 12 : 8;
+    uint64_t size = *count * *entry_size + FOOTER_SIZE;
+    if (size + TABLE_HEADER_SIZE > file_size)
+        return false;
+    *offset = file_size - size - TABLE_HEADER_SIZE;
+    return read_file(fd, *offset, header, TABLE_HEADER_SIZE) && word(header) == TABLE_MAGIC &&
+           word(header + 4) == size;
+}
+
+/* Turn sizes into offsets. False: they do not add up, or a frame is too large. */
+static bool add_up(struct reader_packed *packed, const uint8_t *entries, size_t entry_size,
+                   uint64_t end, uint32_t *largest, uint32_t *largest_compressed)
+{
+    struct frame next = {0};
+    for (size_t i = 0; i < packed->frame_count; i++) {
+        uint32_t compressed = word(entries + i * entry_size);
+        uint32_t size = word(entries + i * entry_size + 4);
+        if (size > FRAME_SIZE_MAX || compressed > ZSTD_compressBound(FRAME_SIZE_MAX))
+            return false;
+        packed->frames[i] = next;
+        next.offset += compressed;
+        next.start += size;
+        *largest = size > *largest ? size : *largest;
+        *largest_compressed = compressed > *largest_compressed ? compressed : *largest_compressed;
+    }
+    packed->frames[packed->frame_count] = next;
+    return next.offset == end;
+}
+
+static bool load_table(struct reader_packed *packed, uint64_t offset, size_t entry_size)
+{
+    uint32_t largest = 1, largest_compressed = 1;
+    uint8_t *entries = malloc(packed->frame_count * entry_size + 1);
+    packed->frames = calloc(packed->frame_count + 1, sizeof(*packed->frames));
+    errno = ENOMEM;
+    bool loaded = entries != NULL && packed->frames != NULL &&
+                  read_file(packed->fd, offset + TABLE_HEADER_SIZE, entries,
+                            packed->frame_count * entry_size);
+    if (loaded && !add_up(packed, entries, entry_size, offset, &largest, &largest_compressed)) {
+        errno = EBADMSG;
+        loaded = false;
+    }
+    free(entries);
+    if (!loaded)
+        return false;
+    packed->cache_size = CACHE_SIZE_MAX / largest;
+    if (packed->cache_size > packed->frame_count)
+        packed->cache_size = packed->frame_count;
+    packed->cache = calloc(packed->cache_size + 1, sizeof(*packed->cache));
+    packed->compressed = malloc(largest_compressed);
+    packed->context = ZSTD_createDCtx();
+    errno = ENOMEM;
+    return packed->cache != NULL && packed->compressed != NULL && packed->context != NULL;
+}
+
+int reader_packed_open(int fd, const char *path, struct reader_packed **ret,
+                       struct malloctap_error *error)
+{
+    struct stat status;
+    uint64_t offset;
+    size_t count, entry_size;
+    if (fstat(fd, &status) != 0 ||
+        !find_table(fd, (uint64_t)status.st_size, &offset, &count, &entry_size)) {
+        return reader_error_set(error, path,
+                                "compressed, but not by 'malloctap pack', or not to its end; "
+                                "uncompress it with 'zstd -d'");
+    }
+    struct reader_packed *packed = calloc(1, sizeof(*packed));
+    if (packed == NULL)
+        return reader_error_set(error, path, "out of memory; close other programs");
+    packed->fd = fd;
+    packed->frame_count = count;
+    if (!load_table(packed, offset, entry_size)) {
+        reader_error_set(error, path,
+                         errno == EBADMSG ? "damaged table of frames (at offset %" PRIu64
+                                            "); uncompress it with 'zstd -d'"
+                                          : "out of memory for its table of frames (at offset "
+                                            "%" PRIu64 "); close other programs",
+                         offset);
+        reader_packed_close(packed);
+        return -1;
+    }
+    *ret = packed;
+    return 0;
+}
+
+void reader_packed_close(struct reader_packed *packed)
+{
+    if (packed == NULL)
+        return;
+    for (size_t i = 0; packed->cache != NULL && i < packed->cache_size; i++)
+        free(packed->cache[i].bytes);
+    ZSTD_freeDCtx(packed->context);
+    free(packed->cache);
+    free(packed->compressed);
+    free(packed->frames);
+    free(packed);
+}
+
+uint64_t reader_packed_size(const struct reader_packed *packed)
+{
+    return packed->frames[packed->frame_count].start;
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+/* The frame that holds this byte of the recording. */
+static size_t find_frame(const struct reader_packed *packed, uint64_t offset)
+{
+    size_t low = 0, high = packed->frame_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (packed->frames[middle].start <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool decompress(struct reader_packed *packed, size_t frame, uint8_t *to)
+{
+    const struct frame *from = &packed->frames[frame];
+    size_t size = (size_t)(from[1].start - from[0].start);
+    size_t compressed = (size_t)(from[1].offset - from[0].offset);
+    if (!read_file(packed->fd, from->offset, packed->compressed, compressed))
+        return false;
+    if (ZSTD_decompressDCtx(packed->context, to, size, packed->compressed, compressed) == size)
+        return true;
+    errno = EBADMSG;
+    return false;
+}
+
+/* The place of the frame in the cache, or the one to put it: free, or not used for the longest
+ * time. */
+static struct cached *find_cached(struct reader_packed *packed, size_t frame)
+{
+    struct cached *oldest = &packed->cache[0];
+    for (size_t i = 0; i < packed->cache_size; i++) {
+        struct cached *cached = &packed->cache[i];
+        if (cached->bytes != NULL && cached->frame == frame)
+            return cached;
+        if (cached->used < oldest->used)
+            oldest = cached;
+    }
+    return oldest;
+}
+
+ssize_t reader_packed_read(struct reader_packed *packed, uint64_t offset, void *buffer, size_t size)
+{
+    if (offset >= reader_packed_size(packed))
+        return 0;
+    size_t frame = find_frame(packed, offset);
+    const struct frame *bounds = &packed->frames[frame];
+    struct cached *cached = find_cached(packed, frame);
+    if (cached->bytes == NULL || cached->frame != frame) {
+        uint8_t *bytes = realloc(cached->bytes, (size_t)(bounds[1].start - bounds[0].start));
+        if (bytes == NULL)
+            return -1;
+        *cached = (struct cached){.frame = SIZE_MAX, .bytes = bytes};
+        if (!decompress(packed, frame, bytes))
+            return -1;
+        cached->frame = frame;
+    }
+    cached->used = ++packed->clock;
+    if (size > bounds[1].start - offset)
+        size = (size_t)(bounds[1].start - offset);
+    memcpy(buffer, cached->bytes + (offset - bounds->start), size);
+    return (ssize_t)size;
+}
