@@ -12,33 +12,40 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BACKENDS_MAX = 32, ROUNDS_DEFAULT = 5, ROUNDS_MAX = 100000 };
+enum { BACKENDS_MAX = 32, ROUNDS_DEFAULT = 7, ROUNDS_MAX = 100000 };
 
 enum {
     FOR = OPTION_LONG,
-    INPUT,
+    STDIN,
+    SETUP,
+    CLEANUP,
     READY_OUTPUT_OPTION,
     READY_PORT_OPTION,
     READY_FILE_OPTION,
     TIMEOUT,
+    GRACE,
     KEEP,
-    OUTPUT,
+    KEEP_OUTPUT,
     JSON,
     CSV
 };
 
 static const struct option_row rows[] = {
     {'b', "backend", "BACKEND", "one to compare, any number of times; the first is the base"},
-    {'n', "runs", "N", "rounds (default 5): one run of each backend in every round"},
+    {'n', "runs", "N",
+     "rounds (default 7, or as many as it takes): one run of each in every round"},
     {FOR, "for", "DURATION", "rounds as long as this lasts, such as 10m, rather than a number"},
-    {INPUT, "input", "FILE", "standard input of every run (default: empty)"},
+    {STDIN, "stdin", "FILE", "standard input of every run (default: empty)"},
+    {SETUP, "setup", "COMMAND", "shell command before every run, not measured"},
+    {CLEANUP, "cleanup", "COMMAND", "the same after it"},
     {READY_OUTPUT_OPTION, "ready-output", "REGEX", "ready when a line of its output matches"},
     {READY_PORT_OPTION, "ready-port", "N", "ready when it accepts connections at port N"},
     {READY_FILE_OPTION, "ready-file", "PATH", "ready when PATH is there; removed after each run"},
     {TIMEOUT, "timeout", "DURATION", "a run that takes longer fails (a service: 60s)"},
+    {GRACE, "grace", "DURATION", "from SIGTERM to SIGKILL (default 5s)"},
     {'i', "ignore-exit-status", NULL, "count runs whose exit status is not 0"},
     {KEEP, "keep", "DIR", "keep the recordings there"},
-    {OUTPUT, "output", "DIR", "keep what the program prints there, a file a run"},
+    {KEEP_OUTPUT, "keep-output", "DIR", "keep what the program prints there, a file a run"},
     {JSON, "json", NULL, "print JSON"},
     {CSV, "csv", NULL, "print CSV"},
     {0},
@@ -52,7 +59,7 @@ static const struct command_usage usage = {
     "shown, unless it fails.\n"
     "\n"
     "A service does not end by itself: with one of the --ready options the time until it is ready\n"
-    "is measured, then it is ended (SIGTERM, SIGKILL after 5 s) with all that it started.\n"
+    "is measured, then it is asked to stop (SIGTERM, later SIGKILL) with all that it started.\n"
     "\n"
     "BACKEND may have settings and a name: one-lock=libc,MALLOC_ARENA_MAX=1 (see malloctap run).",
     rows,
@@ -72,7 +79,8 @@ struct compare_options {
 
 static int rounds_take(struct compare *compare, const char *text)
 {
-    if (!parse_count(text, &compare->rounds) || compare->rounds < 1 || compare->rounds > ROUNDS_MAX)
+    if (!parse_count(text, &compare->rounds_max) || compare->rounds_max < 1 ||
+        compare->rounds_max > ROUNDS_MAX)
         return bad_input("compare: -n %s: must be a number from 1 to %d", text, ROUNDS_MAX);
     return EXIT_DONE;
 }
@@ -142,24 +150,32 @@ static int option_take(struct compare_options *options, int key)
         return rounds_take(compare, optarg);
     case FOR:
         return duration_take("for", optarg, &compare->for_ns);
-    case INPUT:
+    case STDIN:
         compare->plan.input = optarg;
-        return access(optarg, R_OK) ? bad_input("compare: --input %s: %s; give a readable file",
+        return access(optarg, R_OK) ? bad_input("compare: --stdin %s: %s; give a readable file",
                                                 optarg, strerror(errno))
                                     : EXIT_DONE;
+    case SETUP:
+        compare->setup = optarg;
+        return EXIT_DONE;
+    case CLEANUP:
+        compare->cleanup = optarg;
+        return EXIT_DONE;
     case READY_OUTPUT_OPTION:
     case READY_PORT_OPTION:
     case READY_FILE_OPTION:
         return ready_take(options, key, optarg);
     case TIMEOUT:
         return duration_take("timeout", optarg, &compare->plan.timeout_ns);
+    case GRACE:
+        return duration_take("grace", optarg, &compare->plan.grace_ns);
     case 'i':
         compare->plan.any_exit_status = true;
         return EXIT_DONE;
     case KEEP:
         return directory_take("keep", optarg, &compare->keep);
-    case OUTPUT:
-        return directory_take("output", optarg, &compare->output);
+    case KEEP_OUTPUT:
+        return directory_take("keep-output", optarg, &compare->keep_output);
     case JSON:
         options->format = EMIT_JSON;
         return EXIT_DONE;
@@ -169,6 +185,19 @@ static int option_take(struct compare_options *options, int key)
     default:
         return EXIT_BAD_INPUT; /* said already */
     }
+}
+
+/* Too few are run all the same: the figures may be wanted without a verdict. */
+static void rounds_settle(struct compare *compare, size_t least)
+{
+    if (!compare->rounds_max && compare->for_ns)
+        compare->rounds_max = UINT64_MAX;
+    else if (!compare->rounds_max)
+        compare->rounds_max = least > ROUNDS_DEFAULT ? least : ROUNDS_DEFAULT;
+    else if (compare->rounds_max < least)
+        say("compare: -n %zu cannot tell a difference from noise; with so many backends it takes "
+            "%zu at least: -n %zu",
+            (size_t)compare->rounds_max, least, least);
 }
 
 static int options_take(struct compare_options *options, int argc, char **argv)
@@ -184,14 +213,13 @@ static int options_take(struct compare_options *options, int argc, char **argv)
     }
     if (optind == argc)
         return bad_input("compare: no program given; malloctap compare [OPTION...] -- PROGRAM");
-    if (!compare->rounds)
-        compare->rounds = compare->for_ns ? UINT64_MAX : ROUNDS_DEFAULT;
     if (compare->plan.ready.kind != READY_NONE && !compare->plan.timeout_ns)
         compare->plan.timeout_ns = 60000000000; /* one that never gets ready must not hang us */
     if (!options->backend_count) {
         options->backends[options->backend_count++] = "own";
         options->backends[options->backend_count++] = "mtmalloc";
     }
+    rounds_settle(compare, verdict_rounds_least(options->backend_count));
     return EXIT_DONE;
 }
 
@@ -254,18 +282,34 @@ static int items_prepare(struct compare_options *options, const struct program *
 
 static void compare_deinit(struct compare *compare)
 {
-    for (size_t i = 0; i < compare->item_count; i++)
-        free(compare->items[i].runs);
+    for (size_t i = 0; i < compare->item_count; i++) {
+        free(compare->items[i].rounds);
+        free(compare->items[i].failures);
+    }
     for (size_t i = 0; i < compare->backend_count; i++)
         backend_deinit(&compare->backends[i]);
     free(compare->items);
     free(compare->backends);
     ready_deinit(&compare->plan.ready);
     free((char *)compare->keep);
-    free((char *)compare->output);
+    free((char *)compare->keep_output);
 }
 
 /* ---- the command ---------------------------------------------------------------------------- */
+
+static int result_print(const struct compare *compare, enum emit_format format)
+{
+    struct compare_result result;
+    compare_result_init(compare, &result);
+    if (format == EMIT_JSON)
+        compare_json_print(&result, stdout);
+    else if (format == EMIT_CSV)
+        compare_csv_print(&result, stdout);
+    else
+        compare_text_print(&result, stdout);
+    compare_result_deinit(&result);
+    return emit_finish(stdout);
+}
 
 static int rounds_run(struct compare *compare, enum emit_format format)
 {
@@ -275,21 +319,19 @@ static int rounds_run(struct compare *compare, enum emit_format format)
     if (length >= (int)sizeof compare->scratch || !mkdtemp(compare->scratch))
         return bad_input("compare: no private directory in %s: %s; set TMPDIR to a directory that "
                          "can be written",
-                         directory ? directory : "/tmp", strerror(errno));
-    int stopped = compare_rounds(compare);
-    rmdir(compare->scratch); /* emptied after every run */
-    if (stopped) {
-        say("compare: stopped by a signal in round %zu; nothing is left running",
-            compare->rounds_done + 1);
-        return 128 + stopped;
-    }
+                         directory && *directory ? directory : "/tmp", strerror(errno));
+    compare_run(compare);
+    compare_scratch_remove(compare);
+    if (compare->stopped)
+        say("compare: stopped by a signal in %s %zu; nothing is left running",
+            compare->rounds ? "round" : "warm-up", compare->rounds);
     if (compare->items[0].given_up) {
         const struct compare_item *plain = compare_plain(compare);
         return bad_input("%s fails, so there is nothing to compare with%s", compare->items[0].name,
-                         plain && plain->failed ? "; the program fails without the tap too" : "");
+                         plain && plain->given_up ? "; the program fails without the tap too" : "");
     }
-    compare_print(compare, format, stdout);
-    return emit_finish(stdout);
+    int result = compare->rounds ? result_print(compare, format) : EXIT_DONE;
+    return compare->stopped ? 128 + compare->stopped : result;
 }
 
 static int compare_program(struct compare_options *options, char **argv)
@@ -308,7 +350,7 @@ static int compare_program(struct compare_options *options, char **argv)
 
 int command_compare(int argc, char **argv)
 {
-    struct compare compare = {.plan.input = "/dev/null"};
+    struct compare compare = {.plan = {.input = "/dev/null", .grace_ns = 5000000000}};
     struct compare_options options = {.compare = &compare};
     int result = options_take(&options, argc, argv);
     if (!result && !options.helped)

@@ -6,14 +6,9 @@
 #include "options.h"
 #include "output.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 static volatile sig_atomic_t stop_signal;
 
@@ -22,112 +17,10 @@ static void on_stop(int signal)
     stop_signal = signal;
 }
 
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 const struct compare_item *compare_plain(const struct compare *compare)
 {
     return compare->item_count > compare->backend_count ? &compare->items[compare->backend_count]
                                                         : NULL;
-}
-
-/* ---- files ---------------------------------------------------------------------------------- */
-
-static void directory_clear(const char *path)
-{
-    DIR *listing = opendir(path);
-    if (!listing)
-        return;
-    for (struct dirent *entry; (entry = readdir(listing));)
-        unlinkat(dirfd(listing), entry->d_name, 0); /* . and .. are directories and stay */
-    closedir(listing);
-}
-
-/* DIRECTORY/NUMBER-NAME-ROUND.SUFFIX; a name given with -b may have anything in it. */
-static void run_file(const char *directory, const struct compare *compare,
-                     const struct compare_item *item, size_t round, const char *suffix, char *ret,
-                     size_t size)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    char name[64];
-    snprintf(name, sizeof name, "%s", item->name);
-    for (char *at = name; *(at += strspn(at, plain));)
-        *at = '-';
-    snprintf(ret, size, "%s/%zu-%s-%zu.%s", directory, (size_t)(item - compare->items) + 1, name,
-             round, suffix);
-}
-
-/* The end of what a failed run printed. */
-static void output_show(const char *path)
-{
-    enum { SHOWN = 2000 };
-    char text[SHOWN + 1];
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return;
-    bool cut = fseek(file, -SHOWN, SEEK_END) == 0;
-    if (!cut)
-        rewind(file);
-    text[fread(text, 1, SHOWN, file)] = '\0';
-    fclose(file);
-    const char *line = text, *newline = cut ? strchr(text, '\n') : NULL;
-    if (newline)
-        line = newline + 1;
-    while (*line) {
-        size_t length = strcspn(line, "\n");
-        char *printable = strndup(line, length);
-        if (!printable)
-            abort();
-        fputs("  | ", stderr);
-        emit_put(stderr, printable);
-        fputc('\n', stderr);
-        free(printable);
-        line += length + (line[length] != '\0');
-    }
-}
-
-/* ---- progress ------------------------------------------------------------------------------- */
-
-struct progress {
-    bool shown;
-    uint64_t start_ns;
-    size_t done; /* runs, warm-ups included */
-};
-
-static void progress_clear(const struct progress *progress)
-{
-    if (progress->shown)
-        fputs("\r\033[K", stderr);
-}
-
-static void progress_print(const struct progress *progress, const struct compare *compare,
-                           const struct compare_item *item, size_t round)
-{
-    if (!progress->shown)
-        return;
-    uint64_t elapsed = clock_ns() - progress->start_ns;
-    double left = NAN;
-    if (progress->done)
-        left = (double)elapsed / (double)progress->done *
-               (double)((compare->rounds + 1) * compare->item_count - progress->done);
-    if (compare->for_ns)
-        left = fmin(isnan(left) ? INFINITY : left,
-                    compare->for_ns > elapsed ? (double)(compare->for_ns - elapsed) : 0);
-    progress_clear(progress);
-    if (round)
-        fprintf(stderr, "round %zu", round);
-    else
-        fputs("warm-up", stderr);
-    if (round && compare->rounds != UINT64_MAX)
-        fprintf(stderr, " of %llu", (unsigned long long)compare->rounds);
-    fprintf(stderr, ": %.40s", item->name);
-    if (isfinite(left))
-        fprintf(stderr, ", about %.0f s left", ceil(left / 1e9));
-    fflush(stderr);
 }
 
 /* ---- one run -------------------------------------------------------------------------------- */
@@ -145,48 +38,76 @@ static void recordings_take(const char *path, struct runner_result *result)
     output_recordings_deinit(&recordings);
 }
 
-static void failure_note(struct compare_item *item, size_t round,
-                         const struct runner_result *result, const char *output)
+/* A command of --setup or --cleanup, which is neither tapped nor measured. */
+static void side_run(const struct compare *compare, const char *option, const char *command,
+                        const char *output, struct runner_result *result)
 {
-    char when[32] = "in its warm-up";
-    if (round)
-        snprintf(when, sizeof when, "in round %zu", round);
-    if (!item->failed++)
-        snprintf(item->failure, sizeof item->failure, "%.200s, %s", result->failure, when);
-    item->given_up = round == 0;
-    say("%s, %s: %s; %s", item->name, when, result->failure,
-        round ? "this run does not count" : "not run again");
-    output_show(output);
+    static const struct backend own = {.spec = {.backend = (char *)"own"}};
+    const struct tap untapped = {.backend = &own};
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
+    struct runner_plan plan = {.path = "/bin/sh",
+                               .argv = argv,
+                               .input = "/dev/null",
+                               .timeout_ns = compare->plan.timeout_ns,
+                               .grace_ns = compare->plan.grace_ns};
+    struct runner_result done;
+    if (!command)
+        return;
+    runner_run(&plan, &untapped, output, &done);
+    result->interrupted |= done.interrupted;
+    if (*done.failure && !*result->failure)
+        snprintf(result->failure, sizeof result->failure, "%s %.200s", option, done.failure);
 }
 
-static void run_add(struct compare_item *item, const struct measures *measures)
+static void failure_note(const struct compare *compare, struct compare_item *item, size_t round,
+                         const char *why, const char *output)
 {
-    item->runs = realloc(item->runs, (item->count + 1) * sizeof *item->runs);
-    if (!item->runs)
+    item->failures = realloc(item->failures, (item->failure_count + 1) * sizeof *item->failures);
+    if (!item->failures)
         abort();
-    item->runs[item->count++] = *measures;
+    struct compare_failure *failure = &item->failures[item->failure_count++];
+    failure->round = round;
+    snprintf(failure->why, sizeof failure->why, "%s", why);
+    char when[32] = "warm-up";
+    if (round)
+        snprintf(when, sizeof when, "round %zu", round);
+    item->given_up = round == 0;
+    say("%s, %s: %s; %s: %s", item->name, when, why,
+        round ? "this run does not count" : "not run again", compare->plan.path);
+    compare_output_show(output);
 }
 
 /* Round 0 is the warm-up: nothing of it is kept. */
 static void item_run(struct compare *compare, struct compare_item *item, size_t round,
-                     const struct progress *progress)
+                     const struct compare_progress *progress)
 {
-    char output[PATH_MAX];
-    struct runner_result result;
-    run_file(round && compare->output ? compare->output : compare->scratch, compare, item, round,
-             "txt", output, sizeof output);
-    run_file(round && compare->keep ? compare->keep : compare->scratch, compare, item, round,
-             "mtap", item->tap.output, sizeof item->tap.output);
-    runner_run(&compare->plan, &item->tap, output, &result);
-    if (!result.interrupted && *item->tap.library)
-        recordings_take(item->tap.output, &result);
-    if (!stop_signal && *result.failure) {
-        progress_clear(progress);
-        failure_note(item, round, &result, output);
-    } else if (!stop_signal && round) {
-        run_add(item, &result.measures);
+    char output[PATH_MAX], command_output[PATH_MAX];
+    struct runner_result result = {0};
+    compare_file(round && compare->keep_output ? compare->keep_output : compare->scratch, compare,
+                 item, round, "txt", output, sizeof output);
+    compare_file(round && compare->keep ? compare->keep : compare->scratch, compare, item, round,
+                 "mtap", item->tap.output, sizeof item->tap.output);
+    compare_file(compare->scratch, compare, item, round, "command", command_output,
+                 sizeof command_output);
+    const char *shown = command_output;
+    side_run(compare, "--setup", compare->setup, command_output, &result);
+    if (!*result.failure) {
+        shown = output;
+        runner_run(&compare->plan, &item->tap, output, &result);
+        if (!result.interrupted && *item->tap.library)
+            recordings_take(item->tap.output, &result);
     }
-    directory_clear(compare->scratch);
+    bool failed = *result.failure;
+    side_run(compare, "--cleanup", compare->cleanup, command_output, &result);
+    if (!failed && *result.failure)
+        shown = command_output;
+    if (!stop_signal && *result.failure) {
+        compare_progress_clear(progress);
+        failure_note(compare, item, round, result.failure, shown);
+    } else if (!stop_signal && round) {
+        item->rounds[round - 1] = result.measures;
+    }
+    compare_scratch_clear(compare);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -201,18 +122,20 @@ static size_t order(size_t round, size_t place, size_t count)
     return round % 2 ? count - 1 - turned : turned;
 }
 
-static bool time_over(const struct compare *compare, const struct progress *progress)
+/* Room for the round's runs, none of which counts yet. */
+static void round_begin(struct compare *compare, size_t round)
 {
-    return compare->for_ns && clock_ns() - progress->start_ns >= compare->for_ns;
+    for (size_t i = 0; round && i < compare->item_count; i++) {
+        struct compare_item *item = &compare->items[i];
+        item->rounds = realloc(item->rounds, round * sizeof *item->rounds);
+        if (!item->rounds)
+            abort();
+        measures_clear(&item->rounds[round - 1]);
+    }
+    compare->rounds = round;
 }
 
-/* Without the first backend there is nothing to compare with. */
-static bool hopeless(const struct compare *compare)
-{
-    return compare->items[0].given_up;
-}
-
-int compare_rounds(struct compare *compare)
+static void signals_take(void)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     const struct sigaction stop = {.sa_handler = on_stop}; /* no SA_RESTART: it must end a read() */
@@ -222,21 +145,34 @@ int compare_rounds(struct compare *compare)
         if (before.sa_handler != SIG_IGN)
             sigaction(signals[i], &stop, NULL);
     }
-    struct progress progress = {isatty(STDERR_FILENO) == 1, clock_ns(), 0};
-    for (size_t round = 0; round <= compare->rounds && !stop_signal && !hopeless(compare);
+}
+
+/* Without the first backend there is nothing to compare with. */
+static bool over(const struct compare *compare, const struct compare_progress *progress,
+                 size_t round)
+{
+    return stop_signal || compare->items[0].given_up ||
+           (round > 1 && compare->for_ns &&
+            compare_progress_elapsed_ns(progress) >= compare->for_ns);
+}
+
+void compare_run(struct compare *compare)
+{
+    struct compare_progress progress;
+    signals_take();
+    compare_progress_init(&progress);
+    for (size_t round = 0; round <= compare->rounds_max && !over(compare, &progress, round);
          round++) {
-        if (round > 1 && time_over(compare, &progress))
-            break;
+        round_begin(compare, round);
         for (size_t place = 0; place < compare->item_count && !stop_signal; place++) {
             struct compare_item *item = &compare->items[order(round, place, compare->item_count)];
             if (item->given_up)
                 continue;
-            progress_print(&progress, compare, item, round);
+            compare_progress_show(&progress, compare, item, round);
             item_run(compare, item, round, &progress);
-            progress.done++;
+            progress.runs++;
         }
-        compare->rounds_done = round;
     }
-    progress_clear(&progress);
-    return stop_signal;
+    compare_progress_clear(&progress);
+    compare->stopped = stop_signal;
 }

@@ -4,17 +4,28 @@
 #define TOOLS_MEASURES_H
 
 enum measure {
-#define MEASURE(field, heading, unit) MEASURE_##field,
+#define MEASURE(field, heading, unit, role) MEASURE_##field,
 #include "measures.def"
 #undef MEASURE
     MEASURES
 };
 
 enum measure_unit { UNIT_NANOSECONDS, UNIT_BYTES, UNIT_COUNT };
+enum measure_role { ROLE_QUESTION, ROLE_DETAIL, ROLE_FACT };
 
-/* One value a measure; NaN: not known. */
+struct measure_row {
+    const char *field;
+    const char *heading;
+    enum measure_unit unit;
+    enum measure_role role;
+};
+extern const struct measure_row measure_rows[MEASURES];
+
+/* Of one run, one value a measure; NaN: not known. A run that does not count knows none. */
 struct measures {
     double value[MEASURES];
 };
+
+void measures_clear(struct measures *ret);
 
 #endif

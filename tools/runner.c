@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,8 +17,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-static const uint64_t grace_ns = 5000000000; /* from SIGTERM to SIGKILL */
 
 /*
  * RUNNING ──ready, signal to us──► STOPPING ──grace, signal to us──► KILLED ──► the program ended
@@ -66,7 +63,7 @@ static void phase_enter(struct run *run, enum phase phase, uint64_t now)
 {
     run->phase = phase;
     run->look_ns = 0;
-    run->deadline_ns = phase == STOPPING ? now + grace_ns : 0;
+    run->deadline_ns = phase == STOPPING ? now + run->plan->grace_ns : 0;
     kill(-run->program, phase == STOPPING ? SIGTERM : SIGKILL);
 }
 
@@ -222,7 +219,7 @@ static void leftovers_end(struct run *run)
     if (children_reap(run, 0))
         return;
     children_signal(SIGTERM);
-    for (int i = 0; i < 100 && !children_reap(run, i ? grace_ns / 50 : grace_ns); i++)
+    for (int i = 0; i < 100 && !children_reap(run, i ? 100000000 : run->plan->grace_ns); i++)
         children_signal(SIGKILL);
 }
 
@@ -333,12 +330,6 @@ static void run_once(struct run *run, const struct tap *tap, const char *output,
     usage_take(&run->result->measures);
     if (run->plan->ready.kind == READY_FILE)
         unlink(run->plan->ready.path); /* it was not there before the first run */
-}
-
-static void measures_clear(struct measures *ret)
-{
-    for (int i = 0; i < MEASURES; i++)
-        ret->value[i] = NAN;
 }
 
 static _Noreturn void worker(const struct runner_plan *plan, const struct tap *tap,

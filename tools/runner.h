@@ -25,14 +25,17 @@ struct runner_plan {
     const char *input;    /* file for standard input, opened anew for each run */
     struct ready ready;   /* READY_NONE: the run ends by itself */
     uint64_t timeout_ns;  /* 0: none */
+    uint64_t grace_ns;    /* from SIGTERM to SIGKILL */
     bool any_exit_status; /* one that is not 0 is no failure */
 };
 
+enum { RUNNER_FAILURE_MAX = 256 };
+
 struct runner_result {
     pid_t pid;
-    bool interrupted;         /* a signal asked us to stop */
-    char failure[256];        /* why the run does not count; "": it does */
-    struct measures measures; /* those that the kernel knows */
+    bool interrupted;                 /* a signal asked us to stop */
+    char failure[RUNNER_FAILURE_MAX]; /* why the run does not count; "": it does */
+    struct measures measures;         /* those that the kernel knows */
 };
 
 /* What the program prints goes to the file `output`, which is created. `tap` with an empty library:

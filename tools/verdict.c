@@ -1,205 +1,125 @@
 /* SPDX-License-Identifier: MIT */
 #include "verdict.h"
 
-#include "emit.h"
+#include <analyze_memory.h>
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static const uint64_t seed = 1; /* the same runs always give the same verdict */
 
-/* ---- figures -------------------------------------------------------------------------------- */
-
-struct column {
-    double *values;
-    size_t count; /* of those known */
-};
-
-static struct column column_take(const struct verdict_sample *sample, enum measure measure)
+/* Time and memory, of each backend but the first. */
+static size_t questions(size_t series)
 {
-    struct column column = {calloc(sample->count + 1, sizeof(double)), 0};
-    if (!column.values)
-        abort();
-    for (size_t i = 0; i < sample->count; i++)
-        if (!isnan(sample->runs[i].value[measure]))
-            column.values[column.count++] = sample->runs[i].value[measure];
+    size_t measures = 0;
+    for (int i = 0; i < MEASURES; i++)
+        measures += measure_rows[i].role == ROLE_QUESTION;
+    return series > 1 ? measures * (series - 1) : measures;
+}
+
+size_t verdict_rounds_least(size_t series)
+{
+    size_t rounds = 1;
+    while (statistics_rounds_test_least(rounds) >= VERDICT_LEVEL / (double)questions(series))
+        rounds++;
+    return rounds;
+}
+
+/* One measure over the rounds, to be freed. */
+static double *column_take(const struct verdict_series *series, size_t rounds, enum measure measure)
+{
+    double *column = memory_zeroed(rounds + 1, sizeof *column);
+    for (size_t i = 0; i < rounds; i++)
+        column[i] = series->rounds[i].value[measure];
     return column;
 }
 
-static void measure_judge(const struct column *first, const struct column *second,
-                          struct verdict_measure *ret)
+static size_t rounds_common(const double *a, const double *b, size_t rounds)
 {
-    ret->median = statistics_median(second->values, second->count);
-    ret->interval = statistics_median_interval(second->values, second->count, seed);
-    ret->difference = statistics_median_difference(first->values, first->count, second->values,
-                                                   second->count, seed);
-    ret->share = ret->difference.difference / statistics_median(first->values, first->count);
-    ret->probability =
-        statistics_rank_test(first->values, first->count, second->values, second->count);
-    const struct statistics_interval *interval = &ret->difference.interval;
-    ret->differs = first->count >= VERDICT_RUNS_MIN && second->count >= VERDICT_RUNS_MIN &&
-                   ret->probability < VERDICT_LEVEL && (interval->low > 0 || interval->high < 0);
+    size_t common = 0;
+    for (size_t i = 0; i < rounds; i++)
+        common += !isnan(a[i]) && !isnan(b[i]);
+    return common;
 }
 
-/* The standard deviation as the quartiles tell it: a run gone astray counts as little here as in
- * the rank test. */
-static double deviation(const struct column *column)
+/* Nothing differs from itself, not even by chance: then `first` is NULL. */
+static void measure_estimate(const double *first, const double *values, size_t rounds,
+                             enum measure_role role, struct verdict_measure *ret)
 {
-    return (statistics_quantile(column->values, column->count, 0.75) -
-            statistics_quantile(column->values, column->count, 0.25)) /
-           1.349;
-}
-
-/*
- * Runs a side after which a difference like the one measured, but at least 1 %, is found four times
- * out of five: 2 (z(level / 2) + z(0.8))^2 (deviation / difference)^2, over the rank test's
- * efficiency.
- */
-static size_t runs_needed(const struct column *first, const struct column *second, double *target)
-{
-    const double factor = 2 * (2.241 + 0.842) * (2.241 + 0.842) / 0.955, most = 1e6;
-    double base = statistics_median(first->values, first->count);
-    double difference = fabs(statistics_median(second->values, second->count) - base);
-    double a = deviation(first), b = deviation(second);
-    *target = fmax(difference, 0.01 * base);
-    double runs = ceil(factor * (a * a + b * b) / 2 / (*target * *target));
-    return isfinite(runs) ? (size_t)fmin(fmax(runs, VERDICT_RUNS_MIN), most) : 0;
-}
-
-/* ---- words ---------------------------------------------------------------------------------- */
-
-static struct emit_text bytes_words(double bytes)
-{
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    struct emit_text ret;
-    size_t unit = 0;
-    for (; bytes >= 1000 && unit + 1 < sizeof units / sizeof *units; unit++)
-        bytes /= 1024;
-    snprintf(ret.text, sizeof ret.text, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
-    return ret;
-}
-
-/* As much as one says of a difference: two figures or three. */
-static struct emit_text time_words(double ns)
-{
-    static const char *const units[] = {"ns", "us", "ms", "s"};
-    struct emit_text ret;
-    size_t unit = 0;
-    if (ns >= 120e9)
-        return emit_duration(ns);
-    for (; ns >= 999.5 && unit + 1 < sizeof units / sizeof *units; unit++)
-        ns /= 1000;
-    snprintf(ret.text, sizeof ret.text, ns < 99.95 ? "%.1f %s" : "%.0f %s", ns, units[unit]);
-    return ret;
-}
-
-static struct emit_text share_words(double share)
-{
-    struct emit_text ret;
-    double percent = 100 * fabs(share);
-    snprintf(ret.text, sizeof ret.text, percent < 9.95 ? "%.1f %%" : "%.0f %%", percent);
-    return ret;
-}
-
-/* "9.8 s (33 %)" */
-static void amount(const struct verdict_measure *measure, struct emit_text words, char *ret,
-                   size_t size)
-{
-    snprintf(ret, size, "%s (%s)", words.text, share_words(measure->share).text);
-}
-
-/* A price where one is paid for the other, else the two side by side. */
-static void words_trade(const char *name, const struct verdict_measure *time,
-                        const struct verdict_measure *memory, char *ret, size_t size)
-{
-    double ns = time->difference.difference, bytes = memory->difference.difference;
-    char seconds[128], sizes[128];
-    amount(time, time_words(fabs(ns)), seconds, sizeof seconds);
-    amount(memory, bytes_words(fabs(bytes)), sizes, sizeof sizes);
-    const char *speed = ns < 0 ? "faster" : "slower", *more = bytes > 0 ? "more" : "less";
-    if (!time->differs)
-        snprintf(ret, size, "%s: no difference in time to be seen, and %s %s memory", name, sizes,
-                 more);
-    else if (!memory->differs)
-        snprintf(ret, size, "%s: %s %s, no difference in memory to be seen", name, seconds, speed);
-    else if ((ns < 0) == (bytes > 0))
-        snprintf(ret, size, "%s: %s %s for %s %s memory: %s a GiB", name, seconds, speed, sizes,
-                 more, time_words(fabs(ns / bytes) * 1073741824).text);
-    else
-        snprintf(ret, size, "%s: %s %s, and %s %s memory", name, seconds, speed, sizes, more);
-}
-
-static void words_few(const char *name, const struct verdict_measure *time, size_t fewest,
-                      char *ret, size_t size)
-{
-    const char *speed = time->difference.difference < 0 ? "faster" : "slower";
-    if (!fewest)
-        snprintf(ret, size, "%s: no run to compare", name);
-    else
-        snprintf(ret, size,
-                 "%s: %zu run%s cannot tell (by the medians %s %s); it takes %d at least: -n %d",
-                 name, fewest, fewest == 1 ? "" : "s", share_words(time->share).text, speed,
-                 VERDICT_RUNS_MIN, VERDICT_RUNS_MIN);
-}
-
-enum { MANY = 1000 }; /* beyond it, how many is of no use to know */
-
-static void words_nothing(const char *name, const struct verdict_measure *time, double base,
-                          size_t fewest, size_t needed, double target, char *ret, size_t size)
-{
-    const struct statistics_interval *interval = &time->difference.interval;
-    int used = snprintf(ret, size, "%s: no difference to be seen (time %+.1f to %+.1f %%)", name,
-                        100 * interval->low / base, 100 * interval->high / base);
-    if (needed <= fewest || used >= (int)size)
+    *ret = (struct verdict_measure){
+        .median = statistics_median(values, rounds),
+        .interval = statistics_median_interval(values, rounds, seed),
+        .difference = {NAN, {NAN, NAN}},
+        .share = NAN,
+        .probability = NAN,
+        .corrected = NAN,
+    };
+    if (!first)
         return;
-    snprintf(ret + used, size - (size_t)used,
-             "; the runs vary too much for so few: to see %s would take %s %s runs each",
-             share_words(target / base).text, needed > MANY ? "more than" : "about",
-             emit_count((double)(needed > MANY ? MANY : needed)).text);
+    ret->difference = statistics_median_difference(first, values, rounds, seed);
+    ret->share = ret->difference.difference / statistics_median(first, rounds);
+    if (role != ROLE_FACT && rounds_common(first, values, rounds))
+        ret->probability = statistics_rounds_test(first, values, rounds);
 }
 
-/* Nothing differs from itself, not even by chance. */
-static void differences_clear(struct verdict *verdict)
+/* Correct the probabilities of one role over all backends; then both judges have spoken. */
+static void family_judge(struct verdict *verdicts, size_t count, enum measure_role role)
 {
-    for (int i = 0; i < MEASURES; i++) {
-        struct verdict_measure *measure = &verdict->measures[i];
-        measure->difference = (struct statistics_difference){NAN, {NAN, NAN}};
-        measure->share = measure->probability = NAN;
-        measure->differs = false;
+    double *corrected = memory_zeroed(count * MEASURES, sizeof *corrected);
+    for (size_t i = 0; i < count * MEASURES; i++) {
+        size_t measure = i % MEASURES;
+        corrected[i] = measure_rows[measure].role == role
+                           ? verdicts[i / MEASURES].measures[measure].probability
+                           : NAN;
     }
+    statistics_holm(corrected, count * MEASURES);
+    for (size_t i = 0; i < count * MEASURES; i++) {
+        struct verdict_measure *row = &verdicts[i / MEASURES].measures[i % MEASURES];
+        const struct statistics_interval *interval = &row->difference.interval;
+        if (measure_rows[i % MEASURES].role != role)
+            continue;
+        row->corrected = corrected[i];
+        row->differs = row->corrected < VERDICT_LEVEL && !(fabs(row->share) < VERDICT_SHARE_MIN) &&
+                       (interval->low > 0 || interval->high < 0);
+    }
+    free(corrected);
 }
 
-void verdict_reach(const struct verdict_sample *first, const struct verdict_sample *sample,
-                   struct verdict *ret)
+/* How many rounds would show a difference in time like the one measured, but at least 1 %. */
+static void rounds_needed(const double *first, const double *values, size_t rounds, size_t count,
+                          struct verdict *ret)
 {
-    *ret = (struct verdict){0};
-    struct column time_first, time_second;
-    for (int i = 0; i < MEASURES; i++) {
-        struct column a = column_take(first, (enum measure)i);
-        struct column b = column_take(sample, (enum measure)i);
-        measure_judge(&a, &b, &ret->measures[i]);
-        free(a.values);
-        free(b.values);
-    }
-    if (first == sample) {
-        differences_clear(ret);
-        return;
-    }
     const struct verdict_measure *time = &ret->measures[MEASURE_wall_ns];
-    const struct verdict_measure *memory = &ret->measures[MEASURE_peak_rss_bytes];
-    time_first = column_take(first, MEASURE_wall_ns);
-    time_second = column_take(sample, MEASURE_wall_ns);
-    size_t fewest = time_first.count < time_second.count ? time_first.count : time_second.count;
-    double base = statistics_median(time_first.values, time_first.count), target;
-    ret->runs_needed = runs_needed(&time_first, &time_second, &target);
-    if (fewest < VERDICT_RUNS_MIN)
-        words_few(sample->name, time, fewest, ret->text, sizeof ret->text);
-    else if (time->differs || memory->differs)
-        words_trade(sample->name, time, memory, ret->text, sizeof ret->text);
-    else
-        words_nothing(sample->name, time, base, fewest, ret->runs_needed, target, ret->text,
-                      sizeof ret->text);
-    free(time_first.values);
-    free(time_second.values);
+    double base = statistics_median(first, rounds), difference = time->difference.difference;
+    double target = copysign(fmax(fabs(difference), 0.01 * base), difference);
+    ret->needed_share = fabs(target / base);
+    ret->rounds_needed = statistics_rounds_needed(first, values, rounds, target,
+                                                  VERDICT_LEVEL / (double)questions(count));
+}
+
+void verdicts_reach(const struct verdict_series *series, size_t count, size_t rounds,
+                    struct verdict *ret)
+{
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = (struct verdict){.name = series[i].name,
+                                  .against = i ? series[0].name : NULL,
+                                  .rounds_least = verdict_rounds_least(count),
+                                  .needed_share = NAN};
+        for (int m = 0; m < MEASURES; m++) {
+            double *first = column_take(&series[0], rounds, (enum measure)m);
+            double *values = column_take(&series[i], rounds, (enum measure)m);
+            measure_estimate(i ? first : NULL, values, rounds, measure_rows[m].role,
+                             &ret[i].measures[m]);
+            if (m == MEASURE_wall_ns) {
+                ret[i].runs = statistics_known(values, rounds);
+                ret[i].rounds = rounds_common(first, values, rounds);
+                if (i)
+                    rounds_needed(first, values, rounds, count, &ret[i]);
+            }
+            free(first);
+            free(values);
+        }
+    }
+    family_judge(ret, count, ROLE_QUESTION);
+    family_judge(ret, count, ROLE_DETAIL);
 }

@@ -3,8 +3,9 @@
  * verdict.h - from the runs under several backends to what may be said of them.
  *
  * A difference is claimed only when two judges agree: the 95 % bootstrap interval of the difference
- * of medians excludes zero, and the rank test gives it less than VERDICT_LEVEL. The level is that
- * of two questions asked at once (time and memory) with 5 % for being wrong on either.
+ * of medians excludes zero, and the rank tests, corrected for all the questions asked at once (time
+ * and memory, of every backend), give it less than VERDICT_LEVEL. What explains the answers is
+ * judged in the same way as a family of its own. docs/COMPARE.md says why.
  */
 #ifndef TOOLS_VERDICT_H
 #define TOOLS_VERDICT_H
@@ -16,16 +17,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define VERDICT_LEVEL 0.025
+#define VERDICT_LEVEL 0.05
+#define VERDICT_SHARE_MIN 0.001 /* less is not called a difference, however sure it is */
 
-/* Fewer runs a side can never reach that level in the rank test. */
-enum { VERDICT_RUNS_MIN = 5 };
-
-/* The runs under one backend that count. */
-struct verdict_sample {
+/* The runs under one backend, a row a round. */
+struct verdict_series {
     const char *name;
-    const struct measures *runs;
-    size_t count;
+    const struct measures *rounds;
 };
 
 /* One measure of one backend, and against the first one. NaN: unknown. */
@@ -35,18 +33,28 @@ struct verdict_measure {
     struct statistics_difference difference;
     double share;       /* difference over the first backend's median */
     double probability; /* of ranks this different by chance */
+    double corrected;   /* the same, for all the questions at once */
     bool differs;
 };
 
+/* Of the first backend only medians and intervals are known. */
 struct verdict {
+    const char *name;
+    const char *against; /* the first backend; NULL: this is it */
+    size_t runs;         /* that count */
+    size_t rounds;       /* in which it and the first one count */
+    size_t rounds_least; /* with fewer nothing can be claimed */
     struct verdict_measure measures[MEASURES];
-    size_t runs_needed; /* about, a side, to see a wall time as different as the one measured; 0:
-                           none are, or no number would help */
-    char text[512];     /* time against memory, in words; "" for the first backend */
+    double needed_share;  /* a difference in time this large, of the first one's median ... */
+    size_t rounds_needed; /* ... is seen in about so many rounds; 0: more than
+                             STATISTICS_ROUNDS_MAX, or unknown */
 };
 
-/* `first` is what it is compared with; may be `sample` itself. */
-void verdict_reach(const struct verdict_sample *first, const struct verdict_sample *sample,
-                   struct verdict *ret);
+/* So many rounds must be run to claim anything of `series` backends. */
+size_t verdict_rounds_least(size_t series);
+
+/* One verdict a series; the first is what the others are compared with. */
+void verdicts_reach(const struct verdict_series *series, size_t count, size_t rounds,
+                    struct verdict *ret);
 
 #endif

@@ -28,7 +28,7 @@ static const struct tap untapped = {.backend = &own};
 
 static int plan_reset(void **state)
 {
-    plan = (struct runner_plan){.path = "/bin/sh", .input = "/dev/null"};
+    plan = (struct runner_plan){.path = "/bin/sh", .input = "/dev/null", .grace_ns = 1000000000};
     return 0;
 }
 
