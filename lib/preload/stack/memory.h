@@ -8,7 +8,7 @@
  *
  * The remembered frames, innermost first, end at the end of the arrays, so that their outer part
  * stays in place while the inner part changes; the frames of a walk under way are collected at the
- * start of the arrays. What is remembered is only ever a guess, to be checked against memory.
+ * start of the arrays. What is remembered is only ever a guess, to be verified.
  */
 #ifndef PRELOAD_STACK_MEMORY_H
 #define PRELOAD_STACK_MEMORY_H
@@ -16,37 +16,46 @@
 #include <stdint.h>
 
 #define MEMORY_FRAMES 272u /* those of the deepest stack, and room to move */
-#define MEMORY_MODULES 16u
 #define MEMORY_OWN 8u
+#define MEMORY_MODULES 16u
+#define MEMORY_PLACES 256u
 
 struct memory_frame {
     uint64_t pc, sp, fp;
-    uint64_t rule;    /* struct rule of rule.h: how the caller is reached */
+    uint64_t rule;    /* how the caller is reached, see rule_pack() */
     uint32_t id;      /* of the stack that begins here; 0: not known */
     uint16_t modules; /* the modules of this frame and all outside it, a bit each */
     uint8_t module;   /* its own; MEMORY_MODULES: none */
     uint8_t needs_fp; /* its step or one outside it depends on fp */
 };
 
-/* A module met; id 0: this place is free. */
+/* A module met; id 0: this slot is free. */
 struct memory_module {
     uint64_t low, high; /* a range that is the module's alone */
     uint64_t bias;
     uint64_t id;
 };
 
+/* A place in the code met lately, in front of the process's rule cache: denser, and the thread's
+ * own. The address with its module above it; rule 0: none. */
+struct memory_place {
+    uint64_t module_and_address;
+    uint64_t rule;
+};
+
 struct stack_memory {
-    /* Where the remembered frames begin, and the address of the rule cache of the process that
+    /* Where the remembered frames begin, plus the address of the rule cache of the process that
      * remembers them: in any other process all of this is worth nothing. Stored last. */
     uint64_t chain;
-    uint32_t limit; /* of the stacks that ids stand for */
-    uint16_t last_module;
-    uint16_t kept; /* the modules that stay for as long as the process lives, a bit each */
+    uint32_t limit;       /* of the stacks that ids stand for */
+    uint16_t last_module; /* found last */
+    uint16_t kept;        /* the modules that stay for as long as the process lives, a bit each */
     struct {
         uint64_t pc;
         uint64_t rule;
     } own[MEMORY_OWN]; /* our own frames, innermost first, as last met */
     struct memory_module modules[MEMORY_MODULES];
+    struct memory_place places[MEMORY_PLACES];
     uint64_t packed[MEMORY_FRAMES];     /* as the depot stores them */
     uint64_t hashes[MEMORY_FRAMES + 1]; /* of the frame and all outside it; last: 0 */
     struct memory_frame

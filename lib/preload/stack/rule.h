@@ -4,6 +4,7 @@
 #define PRELOAD_STACK_RULE_H
 
 #include "cfi.h"
+#include "compiler.h"
 #include "modules.h"
 
 enum rule_kind {
@@ -32,6 +33,24 @@ struct rule {
     int16_t fp;
     int16_t ra; /* return address saved at CFA + ra */
 };
+
+/* A rule as one word, for tables. Not by memcpy(): this way compilers keep it in registers. */
+static always_inline uint64_t rule_pack(struct rule rule)
+{
+    return rule.kind | (uint64_t)rule.fp_how << 8 | (uint64_t)(uint16_t)rule.cfa << 16 |
+           (uint64_t)(uint16_t)rule.fp << 32 | (uint64_t)(uint16_t)rule.ra << 48;
+}
+
+static always_inline struct rule rule_unpack(uint64_t word)
+{
+    return (struct rule){
+        .kind = (uint8_t)word,
+        .fp_how = (uint8_t)(word >> 8),
+        .cfa = (int16_t)(word >> 16),
+        .fp = (int16_t)(word >> 32),
+        .ra = (int16_t)(word >> 48),
+    };
+}
 
 /* The long form: what the tables say. */
 struct rule_source {

@@ -6,8 +6,7 @@
 /* The rule's index in the set, added if it is new; 0 when there is no room near its place. */
 static uint32_t intern(struct rule_cache *cache, struct rule rule)
 {
-    uint64_t word;
-    memcpy(&word, &rule, sizeof(word));
+    uint64_t word = rule_pack(rule);
     uint32_t at = (uint32_t)(rule_cache_spread(word) >> (64 - RULE_CACHE_SET_BITS));
     for (uint32_t i = 0; i < PROBES_MAX; i++, at = (at + 1) % RULE_CACHE_RULES) {
         uint64_t found = 0;

@@ -27,16 +27,12 @@
 
 #include <malloctap/recording.h>
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #define RULE_CACHE_SET_BITS 12
 #define RULE_CACHE_WAYS 4 /* half a cache line */
 #define RULE_CACHE_RULES (1u << RULE_CACHE_SET_BITS)
-
-static_assert(sizeof(struct rule) == sizeof(uint64_t), "a rule is one word");
 
 struct rule_cache {
     uint64_t sets[1u << RULE_CACHE_SET_BITS][RULE_CACHE_WAYS];
@@ -72,8 +68,7 @@ static always_inline bool rule_cache_find(struct rule_cache *cache, rule_key key
          * left of an entry without its tag is the index; an empty one has index 0. */
         uint64_t index = __atomic_load_n(&set[way], __ATOMIC_ACQUIRE) - tag;
         if (likely(index - 1 < RULE_CACHE_RULES - 1)) {
-            uint64_t word = __atomic_load_n(&cache->rules[index], __ATOMIC_RELAXED);
-            memcpy(ret, &word, sizeof(*ret));
+            *ret = rule_unpack(__atomic_load_n(&cache->rules[index], __ATOMIC_RELAXED));
             return true;
         }
     }

@@ -62,8 +62,12 @@ static uintptr_t page_of(uintptr_t address)
     return address & ~(page_size - 1);
 }
 
-bool stack_view_probe(struct stack_view *view, uintptr_t address)
+noinline bool stack_view_find(struct stack_view *view, uintptr_t address)
 {
+    if (address > UINTPTR_MAX - sizeof(uint64_t))
+        return false;
+    if (address >= view->low && address + sizeof(uint64_t) <= view->high)
+        return true;
     uintptr_t first = page_of(address), last = page_of(address + sizeof(uint64_t) - 1);
     for (uintptr_t page = first; page <= last; page += page_size) {
         if (page >= view->low && page < view->high)
@@ -91,6 +95,13 @@ static uintptr_t own_stack_top(uintptr_t sp)
     return self != main_thread_pointer ? self : 0;
 }
 
+/* `sp` is below `top`. */
+static void set_own(struct stack_view *view, uintptr_t sp, uintptr_t top)
+{
+    view->own_low = sp;
+    view->own_words = top - sp > sizeof(uint64_t) ? top - sp - sizeof(uint64_t) + 1 : 0;
+}
+
 void stack_view_init(struct stack_view *view, uintptr_t sp)
 {
     uintptr_t top = own_stack_top(sp), bottom = page_of(sp);
@@ -100,16 +111,13 @@ void stack_view_init(struct stack_view *view, uintptr_t sp)
     /* Below the main thread's stack, as far as it may grow, the kernel maps nothing else. Of any
      * other stack's lower end nothing is known without asking. */
     if (!may_ask && top == main_stack_top) {
-        view->own_low = sp;
-        view->own_high = top;
+        set_own(view, sp, top);
         return;
     }
     uintptr_t low = own_stack_low != 0 && own_stack_low <= top ? own_stack_low : page_of(top);
     while (low > bottom && stack_view_readable(low - page_size))
         low -= page_size;
     own_stack_low = low;
-    if (low <= bottom) {
-        view->own_low = sp;
-        view->own_high = top;
-    }
+    if (low <= bottom)
+        set_own(view, sp, top);
 }

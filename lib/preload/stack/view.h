@@ -17,8 +17,9 @@
 #include <string.h>
 
 struct stack_view {
-    uintptr_t own_low, own_high; /* the thread's own stack; empty when walking elsewhere */
-    uintptr_t low, high;         /* pages found readable by asking */
+    uintptr_t own_low;   /* where the thread's own stack is in use */
+    uintptr_t own_words; /* bytes from there in which a word may begin; 0: the walk is elsewhere */
+    uintptr_t low, high; /* pages found readable by asking */
 };
 
 /* Learn where the main thread's stack ends. Called once, before any other thread exists.
@@ -29,8 +30,9 @@ void stack_view_prepare(bool may_ask_kernel);
 /* A view for a walk that starts at `sp`, a stack pointer of the calling thread in use. */
 void stack_view_init(struct stack_view *view, uintptr_t sp);
 
-/* Ask the kernel for the word's pages; widens [low, high) by them. */
-bool stack_view_probe(struct stack_view *view, uintptr_t address);
+/* Whether a word that is not on the thread's own stack can be read; asks the kernel for its pages
+ * and widens [low, high) by them. */
+bool stack_view_find(struct stack_view *view, uintptr_t address);
 
 /* Whether one byte can be read, by asking the kernel; false where it may not be asked. */
 bool stack_view_readable(uintptr_t address);
@@ -48,13 +50,9 @@ stack_view_load(uintptr_t address)
     return value;
 }
 
-static inline bool stack_view_read(struct stack_view *view, uintptr_t address, uint64_t *ret)
+static always_inline bool stack_view_read(struct stack_view *view, uintptr_t address, uint64_t *ret)
 {
-    bool own = address >= view->own_low && address + sizeof(*ret) <= view->own_high;
-    bool found = address >= view->low && address + sizeof(*ret) <= view->high;
-    if (unlikely(address > UINTPTR_MAX - sizeof(*ret)))
-        return false;
-    if (unlikely(!own && !found) && !stack_view_probe(view, address))
+    if (unlikely(address - view->own_low >= view->own_words) && !stack_view_find(view, address))
         return false;
     *ret = stack_view_load(address);
     return true;

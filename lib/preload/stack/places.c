@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "places.h"
+
+#include <string.h>
+
+static void forget_module(struct places *places, uint32_t slot)
+{
+    struct stack_memory *memory = places->memory;
+    memory->modules[slot] = (struct memory_module){.id = 0};
+    memory->kept &= (uint16_t) ~(1u << slot);
+    memset(memory->places, 0, sizeof(memory->places));
+    places->verified &= ~(1u << slot);
+    places->forgotten = true;
+}
+
+void places_forget_all(struct places *places)
+{
+    for (uint32_t slot = 0; slot < MEMORY_MODULES; slot++)
+        forget_module(places, slot);
+}
+
+static bool verify(struct places *places, uint32_t slot)
+{
+    struct memory_module known = places->memory->modules[slot];
+    struct module now;
+    if (known.id == 0)
+        return false;
+    if (modules_identify(&places->tables->module_index, known.low, &now) && known.id == now.id &&
+        known.low == now.object.low && known.high == now.object.high &&
+        known.bias == now.object.bias) {
+        places->verified |= 1u << slot;
+        return true;
+    }
+    forget_module(places, slot);
+    return false;
+}
+
+noinline bool places_verify_slowly(struct places *places, uint32_t modules)
+{
+    for (modules &= ~places->verified; modules != 0; modules &= modules - 1) {
+        if (!verify(places, (uint32_t)__builtin_ctz(modules) % MEMORY_MODULES))
+            return false;
+    }
+    return true;
+}
+
+/* Whether an address lies in a module, which is then verified. */
+static bool lies_in(struct places *places, uint32_t slot, uintptr_t address)
+{
+    const struct memory_module *module = &places->memory->modules[slot];
+    return address - module->low < module->high - module->low && places_verify(places, 1u << slot);
+}
+
+/* A slot for a module that was not met before. False: it has no id, or all slots are taken; the
+ * next walk then finds them free. */
+static bool add_module(struct places *places, const struct module *module, uint32_t *ret)
+{
+    struct stack_memory *memory = places->memory;
+    const struct object *object = &module->object;
+    uint32_t slot = 0;
+    while (slot < MEMORY_MODULES && memory->modules[slot].id != 0)
+        slot++;
+    if (slot == MEMORY_MODULES)
+        places_forget_all(places);
+    if (slot == MEMORY_MODULES || module->id == 0)
+        return false;
+    memory->modules[slot] =
+        (struct memory_module){object->low, object->high, object->bias, module->id};
+    if (objects_kept(object))
+        memory->kept |= (uint16_t)(1u << slot);
+    places->verified |= 1u << slot;
+    *ret = slot;
+    return true;
+}
+
+static bool find_module(struct places *places, uintptr_t address, uint32_t *ret)
+{
+    struct module now;
+    *ret = places->memory->last_module % MEMORY_MODULES;
+    if (lies_in(places, *ret, address))
+        return true;
+    for (*ret = 0; *ret < MEMORY_MODULES; ++*ret) {
+        if (lies_in(places, *ret, address))
+            return true;
+    }
+    return !modules_identify(&places->tables->module_index, address, &now) ||
+           add_module(places, &now, ret);
+}
+
+static cold bool learn_rule(struct places *places, uintptr_t address, uint32_t id, struct rule *ret)
+{
+    struct module now;
+    if (!modules_identify(&places->tables->module_index, address, &now) || now.id != id)
+        return false;
+    *ret = rule_find_slowly(places->rules, &now, address);
+    return true;
+}
+
+noinline bool places_find_slowly(struct places *places, uintptr_t address, struct place *ret)
+{
+    ret->rule = (struct rule){.kind = RULE_NOT_DESCRIBED};
+    if (!find_module(places, address, &ret->module))
+        return false;
+    if (ret->module == NO_MODULE)
+        return true;
+    places->memory->last_module = (uint16_t)ret->module;
+    struct memory_module module = places->memory->modules[ret->module];
+    rule_key key = module.id << 48 | MALLOCTAP_FRAME_OFFSET(address - module.bias);
+    if (!rule_cache_find(places->rules, key, &ret->rule) &&
+        !learn_rule(places, address, (uint32_t)module.id, &ret->rule))
+        return false;
+    *places_entry(places, address) = (struct memory_place){
+        (uint64_t)ret->module << PLACE_MODULE_SHIFT | address, rule_pack(ret->rule)};
+    return true;
+}
