@@ -7,13 +7,15 @@
 #include <getopt.h>
 #include <string.h>
 
-enum { BY = OPTION_LONG, OP, THREAD, FUNCTION, DEPTH, REVERSE };
+enum { BY = OPTION_LONG, OP, THREAD, FUNCTION, SINCE, UNTIL, DEPTH, REVERSE };
 
 static const struct option_row rows[] = {
     {BY, "by", "WHAT", "rank by calls (default), bytes, live (bytes), time or wait"},
     {OP, "op", "SIDE", "malloc (default: all that obtain memory), free or all"},
     {THREAD, "thread", "TID", "only calls by this thread"},
     {FUNCTION, "function", "PATTERN", "only paths through a function; * and ? match any text"},
+    {SINCE, "since", "TIME", "only calls from this time on, since the start: 1.5s, 200ms, 3m"},
+    {UNTIL, "until", "TIME", "only calls up to this time"},
     {DEPTH, "depth", "N", "look at N frames from the innermost; paths equal so far are one"},
     {'n', "rows", "N", "show the N hottest (default 10; 0: all)"},
     {REVERSE, "reverse", NULL, "hottest last"},
@@ -70,11 +72,7 @@ static int apply(int option, struct view_stacks_query *query, enum emit_format *
             return 0;
         return bad_input("--op %s: choose malloc, free or all", optarg);
     case THREAD:
-        if (!parse_count(optarg, &number) || !number || number > UINT32_MAX)
-            return bad_input("--thread %s: give a thread's number, as `threads` lists them",
-                             optarg);
-        query->calls.tid = (uint32_t)number;
-        return 0;
+        return view_parse_thread(&query->calls.tid);
     case DEPTH:
     case 'n':
         if (!parse_count(optarg, &number))
@@ -82,6 +80,14 @@ static int apply(int option, struct view_stacks_query *query, enum emit_format *
                              optarg);
         *(option == 'n' ? &query->rows_max : &query->ranking.depth) = number;
         return 0;
+    case SINCE:
+        if (parse_duration_ns(optarg, &query->calls.since_ns))
+            return 0;
+        return bad_input("--since %s: give a time since the start: 1.5s, 200ms, 3m", optarg);
+    case UNTIL:
+        if (parse_duration_ns(optarg, &query->calls.until_ns) && query->calls.until_ns)
+            return 0;
+        return bad_input("--until %s: give a time since the start: 1.5s, 200ms, 3m", optarg);
     case FUNCTION:
         query->ranking.function = optarg;
         return 0;
@@ -104,23 +110,22 @@ static int show(struct malloctap_recording *recording, struct view_stacks_query 
 {
     struct malloctap_error error;
     struct view_stacks view;
-    if (!query.calls.tid || view_has_thread(recording, query.calls.tid)) {
-        if (view_stacks_create(recording, query, &view, &error) < 0)
-            return bad_input("%s", error.text);
-    } else {
-        return bad_input("%s: no thread %u in it; `malloctap threads` lists them",
-                         malloctap_recording_path(recording), query.calls.tid);
-    }
+    int status = view_check_thread(recording, query.calls.tid);
+    if (status)
+        return status;
+    if (view_stacks_create(recording, query, &view, &error) < 0)
+        return bad_input("%s", error.text);
     view_warn_damage(&view.aggregate);
     view_stacks_print(&view, format, stdout);
     view_stacks_destroy(&view);
+    view_warn_unread(recording);
     return emit_finish(stdout);
 }
 
 int command_stacks(int argc, char **argv)
 {
     struct view_stacks_query query = {
-        .calls = {.ops = AGGREGATE_OPS_ALLOC, .live = true}, .op = "malloc", .rows_max = 10};
+        .calls = {.ops = AGGREGATE_OPS_ALLOC}, .op = "malloc", .rows_max = 10};
     enum emit_format format = EMIT_TEXT;
     int option, status;
     while ((option = options_next(&usage, argc, argv)) != OPTIONS_END) {
@@ -129,6 +134,10 @@ int command_stacks(int argc, char **argv)
         if ((status = apply(option, &query, &format)))
             return status;
     }
+    if (query.calls.until_ns && query.calls.until_ns < query.calls.since_ns)
+        return bad_input("--until is before --since: nothing to rank");
+    /* Which blocks live costs memory for each: only where it is shown. */
+    query.calls.live = format != EMIT_TEXT || query.ranking.by == RANKING_BY_LIVE;
     struct malloctap_recording *recording = view_open(&usage, argc, argv);
     if (!recording)
         return EXIT_BAD_INPUT;

@@ -22,8 +22,9 @@ int command_summary(int argc, char **argv)
     struct malloctap_recording *recording = view_open(&usage, argc, argv);
     if (!recording)
         return EXIT_BAD_INPUT;
-    status = view_summary_print(recording, format, stdout, &error) < 0 ? bad_input("%s", error.text)
-                                                                       : emit_finish(stdout);
+    if (view_summary_print(recording, format, stdout, &error) < 0)
+        say("%s", error.text);
+    status = emit_finish(stdout);
     malloctap_recording_close(recording);
     return status;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view_counters.h"
 
+#include <math.h>
 #include <string.h>
 
 uint64_t view_failed(const struct malloctap_counters *counters)
@@ -109,8 +110,39 @@ json_object *view_lost_json(const struct malloctap_recording *recording)
     return object;
 }
 
+/* ---- estimates --------------------------------------------------------------------------------
+ */
+
+/* More digits of an error than two mean nothing. */
+static double two_digits(double error)
+{
+    double unit = pow(10, floor(log10(error)) - 1);
+    return unit > 1 ? round(error / unit) * unit : error;
+}
+
+struct view_estimate view_estimate(struct estimate estimate, struct emit_text (*figure)(double))
+{
+    struct view_estimate result;
+    if (estimate.variance > 0)
+        snprintf(result.text, sizeof result.text, "%s ± %s", figure(estimate.value).text,
+                 figure(two_digits(estimate_stderr(estimate))).text);
+    else
+        snprintf(result.text, sizeof result.text, "%s", figure(estimate.value).text);
+    return result;
+}
+
 /* ---- names ------------------------------------------------------------------------------------
  */
+
+const char *view_op_name(enum malloctap_op op)
+{
+    static const char *const names[MALLOCTAP_OPS] = {
+#define X(NAME, name) #name,
+        MALLOCTAP_ALLOC_OPS(X)
+#undef X
+            "free"};
+    return names[op];
+}
 
 const char *view_mode_name(uint32_t mode)
 {

@@ -4,6 +4,7 @@
 #define TOOLS_VIEW_COUNTERS_H
 
 #include "emit.h"
+#include "estimate.h"
 
 #include <malloctap/reader.h>
 
@@ -28,6 +29,14 @@ void view_counters_add(json_object *object, const struct malloctap_counters *cou
 void view_lost_text(const struct malloctap_recording *recording, FILE *out);
 json_object *view_lost_json(const struct malloctap_recording *recording);
 
+/* "1.2 s ± 0.1 s": an estimate with one standard error, as `figure` prints it; without an error
+ * where nothing is estimated. */
+struct view_estimate {
+    char text[2 * sizeof(struct emit_text) + 8];
+};
+struct view_estimate view_estimate(struct estimate estimate, struct emit_text (*figure)(double));
+
+const char *view_op_name(enum malloctap_op op);
 const char *view_mode_name(uint32_t mode);
 
 /* "finished", "running" or "killed": how the recording ended, if it did. */

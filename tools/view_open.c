@@ -33,13 +33,33 @@ struct malloctap_recording *view_open(const struct command_usage *usage, int arg
     return NULL;
 }
 
-bool view_has_thread(const struct malloctap_recording *recording, uint32_t tid)
+int view_parse_thread(uint32_t *ret)
+{
+    uint64_t number;
+    if (!parse_count(optarg, &number) || !number || number > UINT32_MAX)
+        return bad_input("--thread %s: give a thread's number, as `malloctap threads` lists them",
+                         optarg);
+    *ret = (uint32_t)number;
+    return 0;
+}
+
+int view_check_thread(const struct malloctap_recording *recording, uint32_t tid)
 {
     struct malloctap_thread_slot slot;
-    for (uint64_t position = 0; malloctap_recording_next_thread(recording, &position, &slot);)
+    for (uint64_t position = 0;
+         tid && malloctap_recording_next_thread(recording, &position, &slot);)
         if (slot.tid == tid)
-            return true;
-    return false;
+            return 0;
+    return tid ? bad_input("%s: no thread %" PRIu32 " in it; `malloctap threads` lists them",
+                           malloctap_recording_path(recording), tid)
+               : 0;
+}
+
+void view_warn_unread(const struct malloctap_recording *recording)
+{
+    struct malloctap_error error;
+    if (malloctap_recording_check(recording, &error) < 0)
+        say("%s", error.text);
 }
 
 void view_warn_damage(const struct aggregate *aggregate)

@@ -25,7 +25,15 @@ int view_parse_format(const struct command_usage *usage, int argc, char **argv,
 /* Open the one recording that remains on the command line. NULL after saying what is wrong. */
 struct malloctap_recording *view_open(const struct command_usage *usage, int argc, char **argv);
 
-bool view_has_thread(const struct malloctap_recording *recording, uint32_t tid);
+/* The value of --thread, in `optarg`. 0, or an exit status after saying what is wrong. */
+int view_parse_thread(uint32_t *ret);
+
+/* 0, also with tid 0; or an exit status after saying that there is no such thread. */
+int view_check_thread(const struct malloctap_recording *recording, uint32_t tid);
+
+/* Say on stderr what could not be read of it, if anything: the last thing to do with a recording.
+ */
+void view_warn_unread(const struct malloctap_recording *recording);
 
 /* A damaged recording shows what can be read, and says on stderr in one line that it is not all. */
 void view_warn_damage(const struct aggregate *aggregate);

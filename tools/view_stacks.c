@@ -27,9 +27,15 @@ static int check(const struct view_stacks *view, struct malloctap_error *error)
         malloctap_recording_header(recording)->mode == MALLOCTAP_MODE_COUNT)
         return explain(error, recording,
                        "calls were counted without stacks (mode count); record with -m sample");
-    if ((by == RANKING_BY_TIME || by == RANKING_BY_WAIT) && !aggregate->probed)
+    bool of_time = by == RANKING_BY_TIME || by == RANKING_BY_WAIT;
+    if (of_time && !aggregate_timed(aggregate))
         return explain(error, recording,
-                       "no call was timed in this recording; rank it --by calls, bytes or live");
+                       aggregate->logged
+                           ? "calls in a log are not timed; record with -m sample to rank by time"
+                           : "no call was timed in this recording; rank it --by calls or bytes");
+    if (by == RANKING_BY_WAIT && !aggregate_classed(aggregate))
+        return explain(error, recording,
+                       "the kernel could not be asked which calls waited; rank it --by time");
     return 0;
 }
 
@@ -56,14 +62,18 @@ void view_stacks_destroy(struct view_stacks *view)
     aggregate_deinit(&view->aggregate);
 }
 
+bool view_stacks_logged(const struct view_stacks *view)
+{
+    return view->aggregate.logged && view->aggregate.logged == view->aggregate.all.samples;
+}
+
 double view_stacks_total(const struct view_stacks *view, bool *exact)
 {
     enum ranking_by by = view->query.ranking.by;
-    *exact = by == RANKING_BY_CALLS || by == RANKING_BY_BYTES;
-    if (by == RANKING_BY_CALLS)
-        return (double)view->exact.calls;
-    if (by == RANKING_BY_BYTES)
-        return (double)view->exact.bytes;
+    bool counted = !view->aggregate.partial && (by == RANKING_BY_CALLS || by == RANKING_BY_BYTES);
+    *exact = counted || view_stacks_logged(view);
+    if (counted)
+        return (double)(by == RANKING_BY_CALLS ? view->exact.calls : view->exact.bytes);
     return ranking_key(&view->aggregate.all, by).value;
 }
 

@@ -40,8 +40,11 @@ size_t view_stacks_shown(const struct view_stacks *view);
 const struct ranking_row *view_stacks_row(const struct view_stacks *view, size_t i);
 double view_stacks_share(const struct view_stacks *view, const struct ranking_row *row);
 
-/* The whole of which rows are shares: exact where it was counted, else what all samples stand
- * for. */
+/* Is all that is ranked from a log, so that no figure is an estimate? */
+bool view_stacks_logged(const struct view_stacks *view);
+
+/* The whole of which rows are shares: of the whole run what was counted, else what all samples
+ * stand for. */
 double view_stacks_total(const struct view_stacks *view, bool *exact);
 
 /* Parts that other views use. */

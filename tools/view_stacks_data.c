@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Estimates of a row: name, whether they exist only where calls were timed. */
+/* Estimates of a row: name, whether the recording has them. */
 #define ESTIMATES(X)                                                                               \
-    X(calls, false)                                                                                \
-    X(bytes, false)                                                                                \
-    X(live_bytes, false)                                                                           \
-    X(live_blocks, false)                                                                          \
-    X(time_ns, true)                                                                               \
-    X(wait_ns, true)
+    X(calls, true)                                                                                 \
+    X(bytes, true)                                                                                 \
+    X(live_bytes, view->query.calls.live)                                                          \
+    X(live_blocks, view->query.calls.live)                                                         \
+    X(time_ns, aggregate_timed(&view->aggregate))                                                  \
+    X(wait_ns, aggregate_classed(&view->aggregate))
 
 /* ---- JSON -------------------------------------------------------------------------------------
  */
@@ -37,13 +37,10 @@ static json_object *frame_json(const struct symbol_frame *frame)
 static json_object *row_json(const struct view_stacks *view, const struct ranking_row *row)
 {
     json_object *object = json_object_new_object(), *frames = json_object_new_array();
-    bool timed = view->aggregate.probed;
-#define X(name, needs_time)                                                                        \
-    json_object_object_add(object, #name,                                                          \
-                           emit_json_number(needs_time && !timed ? NAN : row->sums.name.value));   \
-    json_object_object_add(                                                                        \
-        object, #name "_stderr",                                                                   \
-        emit_json_number(needs_time && !timed ? NAN : estimate_stderr(row->sums.name)));
+#define X(name, known)                                                                             \
+    json_object_object_add(object, #name, emit_json_number(known ? row->sums.name.value : NAN));   \
+    json_object_object_add(object, #name "_stderr",                                                \
+                           emit_json_number(known ? estimate_stderr(row->sums.name) : NAN));
     ESTIMATES(X)
 #undef X
     json_object_object_add(object, "samples", emit_json_count(row->sums.samples));
@@ -78,19 +75,30 @@ json_object *view_stacks_notes_json(const struct view_stacks *view)
 void view_stacks_print_json(const struct view_stacks *view, FILE *out)
 {
     const struct malloctap_header *header = malloctap_recording_header(view->recording);
+    const struct aggregate *aggregate = &view->aggregate;
+    const struct aggregate_query *calls = &view->query.calls;
     json_object *object = json_object_new_object();
-    uint32_t tid = view->query.calls.tid;
-    bool exact;
+    bool exact, partial = aggregate->partial;
     double total = view_stacks_total(view, &exact);
-    json_object_object_add(object, "by", emit_json_text(ranking_by_name(view->query.ranking.by)));
-    json_object_object_add(object, "total", emit_json_number(total));
-    json_object_object_add(object, "total_exact", json_object_new_boolean(exact));
-    json_object_object_add(object, "op", emit_json_text(view->query.op));
-    json_object_object_add(object, "thread", tid ? emit_json_count(tid) : NULL);
-    json_object_object_add(object, "mode", emit_json_text(view_mode_name(header->mode)));
-    json_object_object_add(object, "calls", emit_json_count(view->exact.calls));
-    json_object_object_add(object, "bytes", emit_json_count(view->exact.bytes));
-    json_object_object_add(object, "samples", emit_json_count(view->aggregate.all.samples));
+    struct estimate all = ranking_key(&aggregate->all, view->query.ranking.by);
+#define ADD(name, value) json_object_object_add(object, name, value)
+    ADD("by", emit_json_text(ranking_by_name(view->query.ranking.by)));
+    ADD("total", emit_json_number(total));
+    ADD("total_exact", json_object_new_boolean(exact));
+    ADD("total_stderr", emit_json_number(exact ? 0 : estimate_stderr(all)));
+    ADD("op", emit_json_text(view->query.op));
+    ADD("thread", calls->tid ? emit_json_count(calls->tid) : NULL);
+    ADD("since_ns", aggregate->since_ns ? emit_json_count(aggregate->since_ns) : NULL);
+    ADD("until_ns", calls->until_ns ? emit_json_count(calls->until_ns) : NULL);
+    ADD("mode", emit_json_text(view_mode_name(header->mode)));
+    ADD("calls", partial ? emit_json_number(aggregate->all.calls.value)
+                         : emit_json_count(view->exact.calls));
+    ADD("bytes", partial ? emit_json_number(aggregate->all.bytes.value)
+                         : emit_json_count(view->exact.bytes));
+    ADD("samples", emit_json_count(aggregate->all.samples));
+    ADD("logged", emit_json_count(aggregate->logged));
+    ADD("preempted", emit_json_count(aggregate->classes[MALLOCTAP_PROBE_PREEMPTED].samples));
+#undef ADD
     json_object_object_add(object, "lost", view_lost_json(view->recording));
     json_object_object_add(object, "damaged_chunks", emit_json_count(view->aggregate.damaged));
     json_object_object_add(object, "untracked_blocks", emit_json_count(view->aggregate.untracked));
@@ -127,8 +135,7 @@ static char *frames_text(const struct ranking_row *row)
 void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
 {
     struct emit_csv csv = {out, false};
-    bool timed = view->aggregate.probed;
-#define X(name, needs_time)                                                                        \
+#define X(name, known)                                                                             \
     emit_csv_text(&csv, #name);                                                                    \
     emit_csv_text(&csv, #name "_stderr");
     ESTIMATES(X)
@@ -140,9 +147,9 @@ void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
     for (size_t i = 0; i < view_stacks_shown(view); i++) {
         const struct ranking_row *row = view_stacks_row(view, i);
         char *frames = frames_text(row);
-#define X(name, needs_time)                                                                        \
-    emit_csv_number(&csv, needs_time && !timed ? NAN : row->sums.name.value);                      \
-    emit_csv_number(&csv, needs_time && !timed ? NAN : estimate_stderr(row->sums.name));
+#define X(name, known)                                                                             \
+    emit_csv_number(&csv, known ? row->sums.name.value : NAN);                                     \
+    emit_csv_number(&csv, known ? estimate_stderr(row->sums.name) : NAN);
         ESTIMATES(X)
 #undef X
         emit_csv_count(&csv, row->sums.samples);

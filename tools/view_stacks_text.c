@@ -7,37 +7,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Below this, one standard error is itself little more than a guess; see docs/SAMPLING.md. */
+/* A figure that rests on as much as fewer samples than these is little more than a guess, and so is
+ * its error; see docs/SAMPLING.md. */
 #define FEW_SAMPLES 10
 
-static struct emit_text figure(double value, enum ranking_by by)
+/* A figure of what is ranked by, with its error. */
+static struct view_estimate figure(struct estimate estimate, enum ranking_by by)
 {
     switch (by) {
     case RANKING_BY_BYTES:
     case RANKING_BY_LIVE:
-        return emit_size(value);
+        return view_estimate(estimate, emit_size);
     case RANKING_BY_TIME:
     case RANKING_BY_WAIT:
-        return emit_duration(value);
+        return view_estimate(estimate, emit_duration);
     default:
-        return emit_count(value);
+        return view_estimate(estimate, emit_count);
     }
-}
-
-/* More digits of an error than two mean nothing. */
-static double two_digits(double error)
-{
-    double unit = pow(10, floor(log10(error)) - 1);
-    return unit > 1 ? round(error / unit) * unit : error;
 }
 
 static void print_estimate(struct estimate estimate, enum ranking_by by, FILE *out)
 {
     static const char *const units[RANKING_BYS] = {" calls", " bytes", " bytes live", " inside",
                                                    " waiting"};
-    fputs(figure(estimate.value, by).text, out);
-    if (estimate.variance > 0)
-        fprintf(out, " ± %s", figure(two_digits(estimate_stderr(estimate)), by).text);
+    fputs(figure(estimate, by).text, out);
     fputs(units[by], out);
 }
 
@@ -124,23 +117,50 @@ static struct emit_text share_text(double share)
     return share > 1 ? (struct emit_text){"~100 %"} : emit_percent(share);
 }
 
+/* Of samples that count the same, value^2 / variance is their number; of unequal ones it is less.
+ */
+static bool rough(struct estimate estimate)
+{
+    return estimate.value * estimate.value < FEW_SAMPLES * estimate.variance;
+}
+
+/* What else a row says beside what it is ranked by. */
+static void print_others(const struct view_stacks *view, const struct ranking_row *row, FILE *out)
+{
+    static const enum ranking_by others[RANKING_BYS][2] = {
+        [RANKING_BY_CALLS] = {RANKING_BY_BYTES, RANKING_BYS},
+        [RANKING_BY_BYTES] = {RANKING_BY_CALLS, RANKING_BYS},
+        [RANKING_BY_LIVE] = {RANKING_BY_CALLS, RANKING_BY_BYTES},
+        [RANKING_BY_TIME] = {RANKING_BY_WAIT, RANKING_BY_CALLS},
+        [RANKING_BY_WAIT] = {RANKING_BY_TIME, RANKING_BY_CALLS},
+    };
+    enum ranking_by by = view->query.ranking.by;
+    for (int i = 0; i < 2; i++) {
+        enum ranking_by other = others[by][i];
+        if (other == RANKING_BYS || ranking_key(&row->sums, other).value <= 0)
+            continue;
+        fputs(",  ", out);
+        print_estimate(ranking_key(&row->sums, other), other, out);
+    }
+    if (by == RANKING_BY_TIME)
+        fprintf(out, ",  %s a call", emit_duration(row->sums.time_ns.value / row->sums.timed).text);
+}
+
 static void print_row(const struct view_stacks *view, size_t rank, const struct ranking_row *row,
                       FILE *out)
 {
     struct emit_style style = emit_style(out);
     enum ranking_by by = view->query.ranking.by;
+    struct estimate key = ranking_key(&row->sums, by);
     fprintf(out, "%s%4zu  %7s  ", style.bold, rank, share_text(view_stacks_share(view, row)).text);
-    print_estimate(ranking_key(&row->sums, by), by, out);
+    print_estimate(key, by, out);
     fputs(style.plain, out);
-    for (enum ranking_by other = RANKING_BY_CALLS; other <= RANKING_BY_BYTES; other++) {
-        if (other == by || ranking_key(&row->sums, other).value <= 0)
-            continue;
-        fputs(",  ", out);
-        print_estimate(ranking_key(&row->sums, other), other, out);
-    }
-    bool few = row->sums.samples < FEW_SAMPLES && ranking_key(&row->sums, by).variance > 0;
-    fprintf(out, "%s  (%s sample%s%s)%s\n", style.dim, emit_count((double)row->sums.samples).text,
-            row->sums.samples == 1 ? "" : "s", few ? ": a rough guess" : "", style.plain);
+    print_others(view, row, out);
+    if (!view_stacks_logged(view))
+        fprintf(out, "%s  (%s sample%s%s)%s", style.dim, emit_count((double)row->sums.samples).text,
+                row->sums.samples == 1 ? "" : "s", rough(key) ? ": a rough guess" : "",
+                style.plain);
+    fputc('\n', out);
     print_frames(row, style, out);
 }
 
@@ -162,12 +182,15 @@ void view_stacks_notes_text(const struct view_stacks *view, FILE *out)
     }
 }
 
+/* ---- heading ----------------------------------------------------------------------------------
+ */
+
 /*
  * Estimated and exact totals differ by chance. When they differ by more than four of the standard
  * errors that the exact total leads one to expect, it is not chance: records are missing, and the
  * reader must know what the rest stands for.
  */
-static void print_coverage(const struct view_stacks *view, FILE *out)
+static void print_sampled_coverage(const struct view_stacks *view, FILE *out)
 {
     struct estimate calls = view->aggregate.all.calls;
     double exact = (double)view->exact.calls;
@@ -179,16 +202,38 @@ static void print_coverage(const struct view_stacks *view, FILE *out)
                 emit_percent(calls.value / exact).text);
 }
 
-static void print_header(const struct view_stacks *view, FILE *out)
+/* In a log chance has no part. While the program runs, counters are ahead of what was read. */
+static void print_logged_coverage(const struct view_stacks *view, FILE *out)
+{
+    double missing = (double)view->exact.calls - view->aggregate.all.calls.value;
+    if (missing > 0 && strcmp(view_state_name(view->recording), "running"))
+        fprintf(out, "Of these calls %s %s not in the log.\n", emit_count(missing).text,
+                missing == 1 ? "is" : "are");
+}
+
+static void print_coverage(const struct view_stacks *view, FILE *out)
+{
+    uint64_t lost_since = malloctap_recording_header(view->recording)->lost_since;
+    if (lost_since)
+        fprintf(out, "Records are missing from %s on: there was no space.\n",
+                emit_duration((double)malloctap_recording_ns(view->recording, lost_since)).text);
+    if (view->aggregate.partial)
+        return;
+    if (view_stacks_logged(view))
+        print_logged_coverage(view, out);
+    else
+        print_sampled_coverage(view, out);
+}
+
+static void print_calls(const struct view_stacks *view, FILE *out)
 {
     static const char *const ops[][2] = {{"malloc", "malloc, calloc, realloc and aligned"},
                                          {"free", "free"},
                                          {"all", "malloc, calloc, realloc, aligned and free"}};
-    enum ranking_by by = view->query.ranking.by;
+    const struct aggregate *aggregate = &view->aggregate;
     const char *of = view->query.op;
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         of = strcmp(ops[i][0], of) ? of : ops[i][1];
-    bool log = malloctap_recording_header(view->recording)->mode == MALLOCTAP_MODE_LOG;
 
     fprintf(out, "Calls to %s", of);
     if (view->query.calls.tid)
@@ -196,15 +241,68 @@ static void print_header(const struct view_stacks *view, FILE *out)
     fprintf(out, ": %s", emit_count((double)view->exact.calls).text);
     if (view->query.calls.ops & AGGREGATE_OPS_ALLOC)
         fprintf(out, ", %s bytes requested", emit_size((double)view->exact.bytes).text);
-    fprintf(out, " (exact). %s %s.\n", emit_count((double)view->aggregate.all.samples).text,
-            log ? "logged" : "sampled");
-    fprintf(out, "Call paths ranked by %s%s", ranking_by_name(by),
-            log ? "" : "; figures are estimates ± one standard error");
-    bool exact;
-    double whole = view_stacks_total(view, &exact);
-    if (!exact)
-        fprintf(out, "; %s in all", figure(whole, by).text);
-    fputs(".\nLost: ", out);
+    fputs(" (exact).", out);
+    if (!view_stacks_logged(view))
+        fprintf(out, " %s sampled.",
+                emit_count((double)(aggregate->all.samples - aggregate->logged)).text);
+    if (aggregate->logged)
+        fprintf(out, " %s logged.", emit_count((double)aggregate->logged).text);
+    fputc('\n', out);
+}
+
+/* What is ranked where that is not the whole run. */
+static void print_window(const struct view_stacks *view, FILE *out)
+{
+    const struct malloctap_header *header = malloctap_recording_header(view->recording);
+    const struct aggregate *aggregate = &view->aggregate;
+    uint64_t until_ns = view->query.calls.until_ns;
+    if (!aggregate->partial)
+        return;
+    fputs("Ranked are only those", out);
+    if (aggregate->since_ns)
+        fprintf(out, " from %s%s", emit_duration((double)aggregate->since_ns).text,
+                until_ns ? "" : " on");
+    if (until_ns)
+        fprintf(out, " to %s", emit_duration((double)until_ns).text);
+    fputs(": ", out);
+    print_estimate(aggregate->all.calls, RANKING_BY_CALLS, out);
+    if (aggregate->all.bytes.value > 0) {
+        fputs(", ", out);
+        print_estimate(aggregate->all.bytes, RANKING_BY_BYTES, out);
+    }
+    if (aggregate->since_ns > view->query.calls.since_ns)
+        fprintf(out, ".\nThe ring overwrote %s records, some as late as that",
+                emit_count((double)header->lost.records_overwritten).text);
+    fputs(".\n", out);
+}
+
+static void print_basis(const struct view_stacks *view, FILE *out)
+{
+    static const char *const names[RANKING_BYS] = {"calls", "bytes", "live bytes",
+                                                   "time inside the allocator",
+                                                   "time waiting in the allocator"};
+    enum ranking_by by = view->query.ranking.by;
+    const struct aggregate *aggregate = &view->aggregate;
+    uint64_t preempted = aggregate->classes[MALLOCTAP_PROBE_PREEMPTED].samples;
+    struct estimate all = ranking_key(&aggregate->all, by);
+
+    fprintf(out, "Call paths ranked by %s; %s", names[by],
+            view_stacks_logged(view) ? "every call was logged, figures are exact"
+                                     : "figures are estimates ± one standard error");
+    if (by != RANKING_BY_CALLS && by != RANKING_BY_BYTES)
+        fprintf(out, "; %s in all", figure(all, by).text);
+    fputs(".\n", out);
+    if (preempted && (by == RANKING_BY_TIME || by == RANKING_BY_WAIT))
+        fprintf(out, "Left out is the time of %s sample%s that lost the processor meanwhile.\n",
+                emit_count((double)preempted).text, preempted == 1 ? "" : "s");
+}
+
+static void print_header(const struct view_stacks *view, FILE *out)
+{
+    print_calls(view, out);
+    print_window(view, out);
+    print_basis(view, out);
+    fputs("Lost: ", out);
     view_lost_text(view->recording, out);
     fputs(".\n", out);
     print_coverage(view, out);

@@ -45,27 +45,15 @@ static void print_calls(const struct summary *summary, FILE *out)
         fprintf(out, " (%s a second)", emit_count(summary->calls_per_second).text);
     const char *separator = ": ";
     for (enum malloctap_op op = 0; op < MALLOCTAP_OPS; op++) {
-        static const char *const names[] = {
-#define X(NAME, name) #name,
-            MALLOCTAP_ALLOC_OPS(X)
-#undef X
-                "free"};
         uint64_t calls = malloctap_counters_calls(counters, op);
         if (!calls)
             continue;
-        fprintf(out, "%s%s %s", separator, names[op], emit_count((double)calls).text);
+        fprintf(out, "%s%s %s", separator, view_op_name(op), emit_count((double)calls).text);
         separator = ", ";
     }
     if (view_failed(counters))
         fprintf(out, "; %s failed", emit_count((double)view_failed(counters)).text);
     fputc('\n', out);
-}
-
-static void print_share(const char *label, struct estimate share, FILE *out)
-{
-    fprintf(out, "%s%s", label, emit_percent(share.value).text);
-    if (share.variance > 0)
-        fprintf(out, " ± %s", emit_percent(estimate_stderr(share)).text);
 }
 
 static void print_figures(const struct summary *summary, FILE *out)
@@ -86,19 +74,14 @@ static void print_figures(const struct summary *summary, FILE *out)
                 emit_size((double)header->peak_rss_bytes).text);
     fprintf(out, "\n  threads      %s, %s at the end\n", emit_count((double)threads).text,
             emit_count((double)alive).text);
-    if (isnan(summary->allocator_share.value)) {
-        fputs("  thread time  not measured in this recording\n", out);
-    } else {
-        print_share("  thread time  ", summary->allocator_share, out);
-        print_share(" in the allocator, ", summary->wait_share, out);
-        fputs(" waiting\n", out);
-    }
+    summary_print_cost(summary, out);
+    summary_print_memory(summary, out);
     fputs("  lost         ", out);
     view_lost_text(summary->recording, out);
     fputc('\n', out);
-    if (summary->threads.aggregate.damaged) {
-        fprintf(out, "  damaged      %" PRIu64 " left out: ", summary->threads.aggregate.damaged);
-        emit_put(out, summary->threads.aggregate.first_damage.text);
+    if (summary->hottest.aggregate.damaged) {
+        fprintf(out, "  damaged      %" PRIu64 " left out: ", summary->hottest.aggregate.damaged);
+        emit_put(out, summary->hottest.aggregate.first_damage.text);
         fputc('\n', out);
     }
 }
@@ -243,8 +226,7 @@ int view_summary_print(struct malloctap_recording *recording, enum emit_format f
                        struct malloctap_error *error)
 {
     struct summary summary;
-    if (summary_create(recording, &summary, error) < 0)
-        return -1;
+    summary_create(recording, &summary);
     switch (format) {
     case EMIT_TEXT:
         print_text(&summary, out);
@@ -257,7 +239,7 @@ int view_summary_print(struct malloctap_recording *recording, enum emit_format f
         break;
     }
     summary_destroy(&summary);
-    return 0;
+    return malloctap_recording_check(recording, error);
 }
 
 int view_summary(struct malloctap_recording *recording, FILE *out, struct malloctap_error *error)

@@ -10,8 +10,9 @@
 #include <stdio.h>
 
 /*
- * Print the summary as text. Colour only when `out` is a terminal. Returns 0, or -1 with `error`
- * set when nothing could be read; a damaged part is noted in the text and is no failure.
+ * Print the summary as text, as far as the recording can be read. Colour only when `out` is a
+ * terminal. Returns 0; or -1 with `error` set when some of it could not be read for another reason
+ * than damage, which is noted in the text.
  */
 int view_summary(struct malloctap_recording *recording, FILE *out, struct malloctap_error *error);
 

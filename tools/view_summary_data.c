@@ -3,6 +3,8 @@
 #include "view_counters.h"
 #include "view_summary_facts.h"
 
+#include <math.h>
+
 static json_object *totals_json(const struct summary *summary)
 {
     json_object *object = json_object_new_object();
@@ -55,6 +57,85 @@ static json_object *locks_json(const struct summary *summary)
     return array;
 }
 
+/* Shares are of the threads' time, low and high the ends of the 95 % interval. */
+static void add_waiting(json_object *object, const struct summary *summary)
+{
+    const struct view_cost *cost = &summary->threads.total_cost;
+    double wait_ns = cost->classed ? cost->wait_ns.value : NAN;
+    double share = summary->wait_share.value;
+    double low = summary->wait_range.low, high = summary->wait_range.high;
+    const char *function = summary->wait_function;
+#define ADD(name, value) json_object_object_add(object, name, value)
+    ADD("wait_share", emit_json_share(share));
+    ADD("wait_share_stderr", emit_json_share(estimate_stderr(summary->wait_share)));
+    ADD("wait_share_low", emit_json_share(summary->has_cost ? share * low : NAN));
+    ADD("wait_share_high",
+        emit_json_share(summary->has_cost && high > 0 ? fmin(share * high, 1) : NAN));
+    ADD("wait_ns", emit_json_number(wait_ns));
+    ADD("wait_ns_low", emit_json_number(summary->has_cost ? wait_ns * low : NAN));
+    ADD("wait_ns_high", emit_json_number(summary->has_cost ? wait_ns * high : NAN));
+    ADD("wait_function", emit_json_text(function));
+    ADD("wait_function_share", function ? emit_json_share(summary->wait_function_share) : NULL);
+#undef ADD
+}
+
+/* What happened to calls in the allocator; null where it is not known. */
+static json_object *classes_json(const struct summary *summary)
+{
+    static const char *const names[MALLOCTAP_PROBES] = {
+        [MALLOCTAP_PROBE_FAST] = "fast",           [MALLOCTAP_PROBE_FAULTING] = "faulting",
+        [MALLOCTAP_PROBE_BLOCKED] = "blocked",     [MALLOCTAP_PROBE_PREEMPTED] = "preempted",
+        [MALLOCTAP_PROBE_UNCLASSED] = "unclassed",
+    };
+    if (!summary->has_cost)
+        return NULL;
+    json_object *object = json_object_new_object();
+    for (int i = MALLOCTAP_PROBE_NONE + 1; i < MALLOCTAP_PROBES; i++) {
+        const struct aggregate_class *class = &summary->cost.aggregate.classes[i];
+        json_object *row = json_object_new_object();
+        bool timed = i != MALLOCTAP_PROBE_PREEMPTED;
+        double error = estimate_stderr(class->time_ns);
+        json_object_object_add(row, "samples", emit_json_count(class->samples));
+        json_object_object_add(row, "calls", emit_json_number(class->calls.value));
+        json_object_object_add(row, "calls_stderr",
+                               emit_json_number(estimate_stderr(class->calls)));
+        json_object_object_add(row, "time_ns",
+                               emit_json_number(timed ? class->time_ns.value : NAN));
+        json_object_object_add(row, "time_ns_stderr", emit_json_number(timed ? error : NAN));
+        json_object_object_add(object, names[i], row);
+    }
+    return object;
+}
+
+static json_object *footprint_json(const struct footprint *footprint)
+{
+    if (!footprint->rss_bytes)
+        return NULL;
+    json_object *object = json_object_new_object();
+    double requested = footprint->requested.value, rss = (double)footprint->rss_bytes;
+    double rounding = footprint->rounding_known ? footprint->rounding.value : NAN;
+    double rounding_error = estimate_stderr(footprint->rounding);
+#define ADD(name, value) json_object_object_add(object, name, value)
+    ADD("at_ns", emit_json_count(footprint->at_ns));
+    ADD("rss_bytes", emit_json_count(footprint->rss_bytes));
+    ADD("requested_bytes", emit_json_number(requested));
+    ADD("requested_bytes_stderr", emit_json_number(estimate_stderr(footprint->requested)));
+    ADD("rounding_bytes", emit_json_number(rounding));
+    ADD("rounding_bytes_stderr",
+        emit_json_number(footprint->rounding_known ? rounding_error : NAN));
+    ADD("rest_bytes", emit_json_number(rss - requested - rounding));
+#undef ADD
+    return object;
+}
+
+static json_object *memory_json(const struct summary *summary)
+{
+    json_object *object = json_object_new_object();
+    json_object_object_add(object, "peak", footprint_json(&summary->memory.peak));
+    json_object_object_add(object, "end", footprint_json(&summary->memory.end));
+    return object;
+}
+
 static json_object *summary_json(const struct summary *summary)
 {
     const struct malloctap_header *header = summary->header;
@@ -79,11 +160,13 @@ static json_object *summary_json(const struct summary *summary)
     ADD("totals", totals_json(summary));
     ADD("lost", view_lost_json(summary->recording));
     ADD("peak_rss_bytes", rss ? emit_json_count(rss) : NULL);
+    ADD("rss_bytes", header->rss_bytes ? emit_json_count(header->rss_bytes) : NULL);
     ADD("allocator_share", emit_json_share(summary->allocator_share.value));
     ADD("allocator_share_stderr", emit_json_share(estimate_stderr(summary->allocator_share)));
-    ADD("wait_share", emit_json_share(summary->wait_share.value));
-    ADD("wait_share_stderr", emit_json_share(estimate_stderr(summary->wait_share)));
-    ADD("damaged_chunks", emit_json_count(summary->threads.aggregate.damaged));
+    add_waiting(object, summary);
+    ADD("classes", classes_json(summary));
+    ADD("memory", memory_json(summary));
+    ADD("damaged_chunks", emit_json_count(summary->hottest.aggregate.damaged));
     ADD("sizes", sizes_json(summary));
     ADD("locks", locks_json(summary));
     ADD("hottest", summary->has_hottest ? view_stacks_rows_json(&summary->hottest) : NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view_summary_facts.h"
 
+#include "common_function.h"
 #include "view_counters.h"
 
 #include <math.h>
@@ -30,51 +31,76 @@ static void read_locks(struct summary *summary)
     }
 }
 
-static struct estimate scaled(struct estimate estimate, double by)
-{
-    return (struct estimate){estimate.value * by, estimate.variance * by * by};
-}
-
 /* Of threads that were summed up into one row no lifetime is known; both sides leave them out. */
 static void read_shares(struct summary *summary)
 {
-    struct aggregate_sums sampled = {0};
-    double lifetimes = 0;
+    struct estimate time_ns = {0}, wait_ns = {0};
+    uint64_t lifetimes_ns = 0;
     for (size_t i = 0; i < summary->threads.count; i++) {
-        aggregate_sums_add(&sampled, &summary->threads.rows[i].sampled);
-        lifetimes += (double)summary->threads.rows[i].lifetime_ns;
+        const struct view_thread *thread = &summary->threads.rows[i];
+        estimate_add(&time_ns, thread->cost.time_ns);
+        estimate_add(&wait_ns, thread->cost.wait_ns);
+        lifetimes_ns += thread->lifetime_ns;
     }
-    double by = summary->threads.aggregate.probed && lifetimes > 0 ? 1 / lifetimes : NAN;
-    summary->allocator_share = scaled(sampled.time_ns, by);
-    summary->wait_share = scaled(sampled.wait_ns, by);
+    const struct view_cost *cost = &summary->threads.total_cost;
+    summary->allocator_share = view_share(time_ns, cost->samples, lifetimes_ns);
+    summary->wait_share = view_share(wait_ns, cost->classed, lifetimes_ns);
 }
 
-int summary_create(struct malloctap_recording *recording, struct summary *ret,
-                   struct malloctap_error *error)
+static const struct view_stacks_query hottest_query = {
+    .calls = {.ops = AGGREGATE_OPS_ALLOC},
+    .op = "malloc",
+    .ranking = {.by = RANKING_BY_CALLS, .depth = HOTTEST_FRAMES},
+    .rows_max = HOTTEST,
+};
+
+static const struct view_stacks_query cost_query = {
+    .calls = {.ops = AGGREGATE_OPS_ALLOC | AGGREGATE_OPS_FREE},
+    .op = "all",
+    .ranking = {.by = RANKING_BY_WAIT},
+};
+
+/* Where the waiting is, of calls of any kind, and how well it is known. */
+static void read_cost(struct summary *summary)
 {
-    const struct view_stacks_query hottest = {
-        .calls = {.ops = AGGREGATE_OPS_ALLOC, .live = true},
-        .op = "malloc",
-        .ranking = {.by = RANKING_BY_CALLS, .depth = HOTTEST_FRAMES},
-        .rows_max = HOTTEST,
-    };
+    struct malloctap_error unknown;
+    if (!summary->threads.total_cost.classed ||
+        view_stacks_create(summary->recording, cost_query, &summary->cost, &unknown) < 0)
+        return;
+    summary->has_cost = true;
+    summary->wait_function =
+        common_function(&summary->cost.ranking, RANKING_BY_WAIT, &summary->wait_function_share);
+    const struct waiting *waiting = &summary->cost.aggregate.waiting;
+    double estimate = waiting_ns(waiting);
+    struct statistics_interval interval = waiting_interval(waiting);
+    summary->wait_range =
+        (struct statistics_interval){interval.low / estimate, interval.high / estimate};
+    if (!waiting->blocked || estimate <= 0)
+        summary->wait_range = (struct statistics_interval){NAN, NAN};
+}
+
+void summary_create(struct malloctap_recording *recording, struct summary *ret)
+{
     *ret = (struct summary){.recording = recording};
-    if (view_threads_create(recording, &ret->threads, error) < 0)
-        return -1;
+    view_threads_create(recording, &ret->threads);
     ret->header = malloctap_recording_header(recording);
     ret->duration_ns = malloctap_recording_duration_ns(recording);
     ret->calls_per_second =
         ret->duration_ns ? (double)view_calls(&ret->threads.totals) * 1e9 / (double)ret->duration_ns
                          : NAN;
-    ret->has_hottest = view_stacks_create(recording, hottest, &ret->hottest, &ret->no_hottest) == 0;
+    ret->has_hottest =
+        view_stacks_create(recording, hottest_query, &ret->hottest, &ret->no_hottest) == 0;
     read_shares(ret);
+    read_cost(ret);
+    footprints_read(recording, &ret->memory);
     read_locks(ret);
-    return 0;
 }
 
 void summary_destroy(struct summary *summary)
 {
     if (summary->has_hottest)
         view_stacks_destroy(&summary->hottest);
+    if (summary->has_cost)
+        view_stacks_destroy(&summary->cost);
     view_threads_destroy(&summary->threads);
 }

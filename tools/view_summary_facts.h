@@ -3,6 +3,8 @@
 #ifndef TOOLS_VIEW_SUMMARY_FACTS_H
 #define TOOLS_VIEW_SUMMARY_FACTS_H
 
+#include "footprint.h"
+#include "statistics.h"
 #include "view_stacks.h"
 #include "view_threads.h"
 
@@ -30,14 +32,23 @@ struct summary {
     struct view_stacks hottest; /* of the allocating side, by calls */
     bool has_hottest;
     struct malloctap_error no_hottest; /* else why not */
+    struct view_stacks cost;           /* of both sides, by waiting: classes of calls too */
+    bool has_cost;                     /* false: of no call it is known whether it waited */
+    const char *wait_function;         /* under which most of the waiting lies; NULL: no such */
+    double wait_function_share;
+    struct statistics_interval
+        wait_range; /* 95 %, as multiples of the estimate; NaN: none waited */
+    struct footprints memory;
     struct summary_lock locks[SUMMARY_LOCKS];
     bool has_locks;
 };
 
-/* Returns 0, or -1 with `error` set. */
-int summary_create(struct malloctap_recording *recording, struct summary *ret,
-                   struct malloctap_error *error);
+void summary_create(struct malloctap_recording *recording, struct summary *ret);
 void summary_destroy(struct summary *summary);
+
+/* Lines of the text: time and waiting, memory. */
+void summary_print_cost(const struct summary *summary, FILE *out);
+void summary_print_memory(const struct summary *summary, FILE *out);
 
 void summary_print_json(const struct summary *summary, FILE *out);
 void summary_print_csv(const struct summary *summary, FILE *out);

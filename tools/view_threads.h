@@ -1,16 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* view_threads.h - the exact counters, a row per thread: as text, JSON and CSV. */
+/*
+ * view_threads.h - a row per thread: exact counters, and what its calls cost as far as they were
+ * probed; how long calls took, by operation. As text, JSON and CSV.
+ */
 #ifndef TOOLS_VIEW_THREADS_H
 #define TOOLS_VIEW_THREADS_H
 
-#include "aggregate.h"
 #include "emit.h"
+#include "latency.h"
+
+#include <malloctap/reader.h>
+
+/* What calls of one thread, or of several, cost. */
+struct view_cost {
+    struct latency_op ops[MALLOCTAP_OPS];
+    uint64_t samples;        /* calls probed, of all operations; 0: nothing else is known */
+    struct estimate time_ns; /* inside the allocator */
+    struct estimate wait_ns;
+    bool classed; /* it is known whether calls waited */
+};
 
 struct view_thread {
     struct malloctap_thread_slot slot;
     uint64_t calls;
     uint64_t lifetime_ns; /* from its first call to its end, or to that of the recording */
-    struct aggregate_sums sampled;
+    struct view_cost cost;
 };
 
 struct view_threads {
@@ -19,15 +33,27 @@ struct view_threads {
     size_t count;
     uint64_t exited; /* threads whose counters were summed up into one row */
     struct malloctap_counters exited_counters;
+    struct view_cost exited_cost;
     struct malloctap_counters totals;
-    struct aggregate aggregate; /* all operations */
+    struct view_cost total_cost;
+    const struct view_thread *only; /* show the latencies of this thread; NULL: of all */
 };
 
-/* Returns 0, or -1 with `error` set. */
-int view_threads_create(struct malloctap_recording *recording, struct view_threads *ret,
-                        struct malloctap_error *error);
+void view_threads_create(struct malloctap_recording *recording, struct view_threads *ret);
 void view_threads_destroy(struct view_threads *view);
 
+/* The first row of this number, or NULL. */
+const struct view_thread *view_threads_find(const struct view_threads *view, uint32_t tid);
+
 void view_threads_print(const struct view_threads *view, enum emit_format format, FILE *out);
+
+void view_threads_print_text(const struct view_threads *view, FILE *out);
+void view_threads_print_json(const struct view_threads *view, FILE *out);
+void view_threads_print_csv(const struct view_threads *view, FILE *out);
+
+/* A share of threads' time; NaN where it is not known. */
+struct estimate view_share(struct estimate time_ns, bool known, uint64_t lifetime_ns);
+
+double view_thread_rate(const struct view_thread *thread); /* calls a second; NaN: no lifetime */
 
 #endif

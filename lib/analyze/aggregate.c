@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-#define NOT_ASKED SIZE_MAX /* owner of a live block that the query leaves out */
-
 /* ---- sums -------------------------------------------------------------------------------------
  */
 
@@ -24,19 +22,6 @@ static size_t stack_index(struct aggregate *aggregate, uint32_t stack)
     return index;
 }
 
-static struct aggregate_sums *thread_sums(struct aggregate *aggregate, uint64_t thread)
-{
-    bool inserted;
-    uint64_t index =
-        *table_insert(&aggregate->index_of_thread, thread, 0, aggregate->thread_count, &inserted);
-    if (inserted) {
-        aggregate->threads = memory_grow(aggregate->threads, aggregate->thread_count,
-                                         &aggregate->thread_capacity, sizeof *aggregate->threads);
-        aggregate->threads[aggregate->thread_count++] = (struct aggregate_thread){.thread = thread};
-    }
-    return &aggregate->threads[index].sums;
-}
-
 void aggregate_sums_add(struct aggregate_sums *to, const struct aggregate_sums *from)
 {
     to->samples += from->samples;
@@ -46,118 +31,192 @@ void aggregate_sums_add(struct aggregate_sums *to, const struct aggregate_sums *
     estimate_add(&to->live_blocks, from->live_blocks);
     estimate_add(&to->time_ns, from->time_ns);
     estimate_add(&to->wait_ns, from->wait_ns);
+    to->timed += from->timed;
 }
 
 /* ---- records ----------------------------------------------------------------------------------
  */
 
-static struct aggregate_sums sample_sums(const struct malloctap_sample *sample)
+/* One pass over the records. */
+struct reading {
+    const struct malloctap_recording *recording;
+    struct aggregate_query query;
+    struct aggregate *aggregate;
+    struct live live;
+};
+
+/* A call that lost the processor has no time of its own: it adds none, see docs/SAMPLING.md. */
+static void add_sample(struct aggregate *aggregate, struct aggregate_sums *sums,
+                       const struct malloctap_sample *sample)
 {
-    struct aggregate_sums sums = {.samples = 1};
-    estimate_add_sample(&sums.calls, sample->weight, 1);
+    struct aggregate_class *class =
+        &aggregate->classes[sample->probe < MALLOCTAP_PROBES ? sample->probe : 0];
+    double weight = sample->weight;
+    sums->samples++;
+    class->samples++;
+    estimate_add_sample(&sums->calls, weight, 1);
+    estimate_add_sample(&class->calls, weight, 1);
     if (!(sample->flags & MALLOCTAP_SAMPLE_FAILED))
-        estimate_add_sample(&sums.bytes, sample->weight, (double)sample->size);
-    if (sample->probe) {
-        estimate_add_sample(&sums.time_ns, sample->weight, (double)sample->time_ns);
-        estimate_add_sample(&sums.wait_ns, sample->weight, (double)sample->wait_ns);
-    }
-    return sums;
+        estimate_add_sample(&sums->bytes, weight, (double)sample->size);
+    waiting_add_sample(&aggregate->waiting, sample);
+    if (sample->probe == MALLOCTAP_PROBE_NONE || sample->probe == MALLOCTAP_PROBE_PREEMPTED)
+        return;
+    estimate_add_sample(&sums->time_ns, weight, (double)sample->time_ns);
+    estimate_add_sample(&class->time_ns, weight, (double)sample->time_ns);
+    estimate_add_sample(&sums->wait_ns, weight, (double)sample->wait_ns);
+    sums->timed += weight;
 }
 
-static void add_sample(struct aggregate *aggregate, struct live *live,
-                       const struct aggregate_query *query, const struct malloctap_event *event)
+/* The same of a logged call, which stands for itself alone and was not timed: logs are long. */
+static void add_logged(struct aggregate *aggregate, struct aggregate_sums *sums,
+                       const struct malloctap_sample *sample)
+{
+    aggregate->logged++;
+    sums->samples++;
+    sums->calls.value++;
+    if (!(sample->flags & MALLOCTAP_SAMPLE_FAILED))
+        sums->bytes.value += (double)sample->size;
+}
+
+static bool in_window(const struct reading *reading, uint64_t ticks)
+{
+    if (!reading->aggregate->partial)
+        return true;
+    uint64_t ns = malloctap_recording_ns(reading->recording, ticks);
+    return ns >= reading->aggregate->since_ns &&
+           (!reading->query.until_ns || ns <= reading->query.until_ns);
+}
+
+/* Is it one of the calls that the query is about? The old block of a logged realloc is no call. */
+static bool asked(const struct reading *reading, const struct malloctap_event *event)
 {
     const struct malloctap_sample *sample = (const void *)event->record;
-    bool asked = (!query->tid || query->tid == event->tid) && sample->head.op < MALLOCTAP_OPS &&
-                 (query->ops >> sample->head.op & 1);
-    size_t owner = NOT_ASKED;
-    if (asked) {
-        struct aggregate_sums sums = sample_sums(sample);
-        owner = stack_index(aggregate, sample->head.stack);
-        aggregate_sums_add(&aggregate->stacks[owner].sums, &sums);
-        aggregate_sums_add(thread_sums(aggregate, event->thread), &sums);
-        aggregate_sums_add(&aggregate->all, &sums);
-        aggregate->probed += sample->probe != 0;
-    }
-    if (!query->live || sample->head.kind != MALLOCTAP_RECORD_ALLOC ||
-        sample->flags & MALLOCTAP_SAMPLE_FAILED)
-        return;
-    if (sample->flags & MALLOCTAP_SAMPLE_UNTRACKED)
-        aggregate->untracked += asked;
-    else /* also what was not asked for: another thread's record may end it */
-        live_allocated(live, sample->address, sample->ticks,
-                       (struct live_block){owner, sample->weight, sample->size});
+    bool call = sample->head.kind == MALLOCTAP_RECORD_ALLOC || sample->head.op == MALLOCTAP_OP_FREE;
+    return call && (reading->query.ops >> sample->head.op & 1) &&
+           (!reading->query.tid || reading->query.tid == event->tid) &&
+           in_window(reading, sample->ticks);
 }
 
-static void add_event(struct aggregate *aggregate, struct live *live,
-                      const struct aggregate_query *query, const struct malloctap_event *event)
+static uint32_t add_call(struct reading *reading, const struct malloctap_event *event)
 {
-    switch (event->record->kind) {
-    case MALLOCTAP_RECORD_ALLOC:
-    case MALLOCTAP_RECORD_FREE:
-        add_sample(aggregate, live, query, event);
-        break;
-    case MALLOCTAP_RECORD_FREED: {
-        const struct malloctap_freed *freed = (const void *)event->record;
-        if (query->live)
-            live_freed(live, freed->address, freed->allocated_ticks);
-        break;
+    struct aggregate *aggregate = reading->aggregate;
+    const struct malloctap_sample *sample = (const void *)event->record;
+    uint32_t owner = LIVE_NOT_ASKED;
+    if (asked(reading, event)) {
+        owner = (uint32_t)stack_index(aggregate, sample->head.stack);
+        (event->logged ? add_logged : add_sample)(aggregate, &aggregate->stacks[owner].sums,
+                                                  sample);
     }
-    }
+    return owner;
 }
 
-/* Threads have no live sums: a block belongs to its stack, whoever frees it. */
+static void add_event(struct reading *reading, const struct malloctap_event *event)
+{
+    uint32_t owner = LIVE_NOT_ASKED;
+    if (event->record->kind != MALLOCTAP_RECORD_FREED)
+        owner = add_call(reading, event);
+    if (reading->query.live) /* also what was not asked for: it may end a block that was */
+        live_event(&reading->live, event, owner);
+}
+
 static void add_live(struct aggregate *aggregate, const struct live *live)
 {
     const struct live_block *block;
     for (size_t position = 0; (block = live_next(live, &position));) {
-        if (block->owner == NOT_ASKED)
+        if (block->owner == LIVE_NOT_ASKED)
             continue;
-        struct aggregate_sums sums = {0};
-        estimate_add_sample(&sums.live_bytes, block->weight, (double)block->size);
-        estimate_add_sample(&sums.live_blocks, block->weight, 1);
-        aggregate_sums_add(&aggregate->stacks[block->owner].sums, &sums);
-        aggregate_sums_add(&aggregate->all, &sums);
+        struct aggregate_sums *sums = &aggregate->stacks[block->owner].sums;
+        estimate_add_sample(&sums->live_bytes, block->weight, (double)block->size);
+        estimate_add_sample(&sums->live_blocks, block->weight, 1);
     }
+}
+
+static void begin(struct aggregate *aggregate, const struct malloctap_recording *recording,
+                  const struct aggregate_query *query)
+{
+    uint64_t overwritten_until = malloctap_recording_header(recording)->overwritten_until;
+    uint64_t complete_ns =
+        overwritten_until ? malloctap_recording_ns(recording, overwritten_until) : 0;
+    *aggregate = (struct aggregate){
+        .since_ns = query->since_ns > complete_ns ? query->since_ns : complete_ns,
+        .partial = query->since_ns || query->until_ns || overwritten_until,
+    };
+}
+
+/* All events; in order of time only where it matters, because that is slower. */
+struct source {
+    struct malloctap_cursor *cursor;
+    struct malloctap_merge *merge; /* else NULL */
+};
+
+static int source_open(const struct malloctap_recording *recording, bool ordered,
+                       struct source *ret, struct malloctap_error *error)
+{
+    *ret = (struct source){0};
+    return ordered ? malloctap_merge_open(recording, 0, UINT64_MAX, &ret->merge, error)
+                   : malloctap_cursor_open(recording, &ret->cursor, error);
+}
+
+static int source_next(struct source *source, struct malloctap_event *ret,
+                       struct malloctap_error *error)
+{
+    return source->merge ? malloctap_merge_next(source->merge, ret, error)
+                         : malloctap_cursor_next(source->cursor, ret, error);
+}
+
+static void source_close(struct source *source)
+{
+    malloctap_merge_close(source->merge);
+    malloctap_cursor_close(source->cursor);
 }
 
 int aggregate_read(const struct malloctap_recording *recording, struct aggregate_query query,
                    struct aggregate *ret, struct malloctap_error *error)
 {
-    struct malloctap_cursor *cursor;
+    struct reading reading = {.recording = recording, .query = query, .aggregate = ret};
+    struct source source;
     struct malloctap_event event;
     struct malloctap_error damage;
-    struct live live = {0};
     int status;
 
-    *ret = (struct aggregate){0};
-    if (malloctap_cursor_open(recording, &cursor, error) < 0)
+    begin(ret, recording, &query);
+    if (source_open(recording, query.live, &source, error) < 0)
         return -1;
-    while ((status = malloctap_cursor_next(cursor, &event, &damage)) != 0) {
+    while ((status = source_next(&source, &event, &damage)) != 0) {
         if (status > 0)
-            add_event(ret, &live, &query, &event);
+            add_event(&reading, &event);
         else if (ret->damaged++ == 0)
             ret->first_damage = damage;
     }
-    malloctap_cursor_close(cursor);
-    add_live(ret, &live);
-    live_deinit(&live);
+    source_close(&source);
+    live_settle(&reading.live);
+    ret->untracked = reading.live.untracked;
+    add_live(ret, &reading.live);
+    live_deinit(&reading.live);
+    for (size_t i = 0; i < ret->stack_count; i++)
+        aggregate_sums_add(&ret->all, &ret->stacks[i].sums);
     return 0;
 }
 
 void aggregate_deinit(struct aggregate *aggregate)
 {
     free(aggregate->stacks);
-    free(aggregate->threads);
     table_deinit(&aggregate->index_of_stack);
-    table_deinit(&aggregate->index_of_thread);
-    *aggregate = (struct aggregate){0};
+    aggregate->stacks = NULL;
+    aggregate->stack_count = aggregate->stack_capacity = 0;
 }
 
-const struct aggregate_sums *aggregate_thread(const struct aggregate *aggregate, uint64_t thread)
+uint64_t aggregate_timed(const struct aggregate *aggregate)
 {
-    const uint64_t *index = table_find(&aggregate->index_of_thread, thread, 0);
-    return index ? &aggregate->threads[*index].sums : NULL;
+    return aggregate_classed(aggregate) + aggregate->classes[MALLOCTAP_PROBE_UNCLASSED].samples;
+}
+
+uint64_t aggregate_classed(const struct aggregate *aggregate)
+{
+    return aggregate->classes[MALLOCTAP_PROBE_FAST].samples +
+           aggregate->classes[MALLOCTAP_PROBE_FAULTING].samples +
+           aggregate->classes[MALLOCTAP_PROBE_BLOCKED].samples +
+           aggregate->classes[MALLOCTAP_PROBE_PREEMPTED].samples;
 }
 
 /* ---- exact ------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ bool latency_classed(const struct latency_op *calls)
     return false;
 }
 
-void latency_add(struct malloctap_latency *to, const struct malloctap_latency *from)
+void latency_merge(struct malloctap_latency *to, const struct malloctap_latency *from)
 {
     for (int op = 0; op < MALLOCTAP_OPS; op++) {
         for (int class = 0; class < MALLOCTAP_PROBES; class ++)

@@ -51,6 +51,6 @@ struct latency_op latency_read(const struct malloctap_latency *row, enum malloct
 bool latency_classed(const struct latency_op *calls);
 
 /* Add a row of histograms to another. */
-void latency_add(struct malloctap_latency *to, const struct malloctap_latency *from);
+void latency_merge(struct malloctap_latency *to, const struct malloctap_latency *from);
 
 #endif

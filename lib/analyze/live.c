@@ -5,58 +5,174 @@
 
 #include <stdlib.h>
 
-#define FREED_FIRST UINT64_MAX /* the end was seen before the beginning */
+/* ---- the table --------------------------------------------------------------------------------
+ */
+
+static size_t home(const struct live *live, uint64_t address)
+{
+    return (size_t)(address * 0x9e3779b97f4a7c15u >> live->shift);
+}
+
+/* The slot where the block at an address is, or the free one where it belongs. */
+static struct live_block *slot_of(const struct live *live, uint64_t address)
+{
+    for (size_t i = home(live, address);; i++) {
+        struct live_block *slot = &live->slots[i & (live->capacity - 1)];
+        if (slot->address == address || !slot->address)
+            return slot;
+    }
+}
+
+static void make_room(struct live *live)
+{
+    if (4 * (live->count + 1) <= 3 * live->capacity)
+        return;
+    struct live old = *live;
+    live->capacity = old.capacity ? 2 * old.capacity : 1024;
+    live->shift = (unsigned)__builtin_clzll(live->capacity) + 1;
+    live->slots = memory_zeroed(live->capacity, sizeof *live->slots);
+    for (size_t i = 0; i < old.capacity; i++)
+        if (old.slots[i].address)
+            *slot_of(live, old.slots[i].address) = old.slots[i];
+    free(old.slots);
+}
+
+/*
+ * No tombstones: whatever follows in the same run and would not be found past the hole moves into
+ * it, so that a table through which millions of blocks pass stays as short as what is live.
+ */
+static void slot_remove(struct live *live, struct live_block *slot)
+{
+    size_t mask = live->capacity - 1, hole = (size_t)(slot - live->slots);
+    for (size_t i = (hole + 1) & mask; live->slots[i].address; i = (i + 1) & mask) {
+        if (((i - home(live, live->slots[i].address)) & mask) >= ((i - hole) & mask)) {
+            live->slots[hole] = live->slots[i];
+            hole = i;
+        }
+    }
+    live->slots[hole].address = 0;
+    live->count--;
+}
 
 void live_deinit(struct live *live)
 {
-    table_deinit(&live->table);
-    free(live->blocks);
-    free(live->unused);
+    free(live->slots);
     *live = (struct live){0};
 }
 
-static size_t store(struct live *live, struct live_block block)
-{
-    size_t index;
-    if (live->unused_count) {
-        index = live->unused[--live->unused_count];
-    } else {
-        live->blocks = memory_grow(live->blocks, live->block_count, &live->block_capacity,
-                                   sizeof *live->blocks);
-        index = live->block_count++;
-    }
-    live->blocks[index] = block;
-    return index;
-}
+/* ---- beginnings and ends ----------------------------------------------------------------------
+ */
 
-void live_allocated(struct live *live, uint64_t address, uint64_t ticks, struct live_block block)
+static void add_to_sums(struct live *live, const struct live_block *block, double sign)
 {
-    bool inserted;
-    uint64_t *entry = table_insert(&live->table, address, ticks, 0, &inserted);
-    if (inserted)
-        *entry = store(live, block);
-    else if (*entry == FREED_FIRST)
-        table_remove(&live->table, entry);
-}
-
-void live_freed(struct live *live, uint64_t address, uint64_t allocated_ticks)
-{
-    bool inserted;
-    uint64_t *entry = table_insert(&live->table, address, allocated_ticks, FREED_FIRST, &inserted);
-    if (inserted || *entry == FREED_FIRST)
+    if (block->owner == LIVE_NOT_ASKED)
         return;
-    live->unused =
-        memory_grow(live->unused, live->unused_count, &live->unused_capacity, sizeof *live->unused);
-    live->unused[live->unused_count++] = *entry;
-    table_remove(&live->table, entry);
+    live->now.bytes += sign * (double)block->weight * (double)block->size;
+    live->now.blocks += sign * (double)block->weight;
+}
+
+static void begin_block(struct live *live, const struct live_step *step)
+{
+    make_room(live);
+    struct live_block *slot = slot_of(live, step->address);
+    if (slot->address) {
+        live->ends_missed++;
+        add_to_sums(live, slot, -1);
+    } else {
+        live->count++;
+    }
+    *slot = (struct live_block){step->address, step->ticks, step->size, step->owner,
+                                (float)step->weight};
+    add_to_sums(live, slot, 1);
+    if (live->now.bytes > live->peak.bytes) {
+        live->peak = live->now;
+        live->peak_ticks = step->ticks;
+    }
+}
+
+static void end_block(struct live *live, const struct live_step *step)
+{
+    struct live_block *slot = live->capacity ? slot_of(live, step->address) : NULL;
+    if (!slot || !slot->address) {
+        live->frees_unknown += step->logged;
+        return;
+    }
+    /* A FREED record names the life it ends: it may be one whose ALLOC was overwritten. */
+    if (step->kind == MALLOCTAP_RECORD_FREED && slot->ticks != step->ticks)
+        return;
+    add_to_sums(live, slot, -1);
+    slot_remove(live, slot);
+}
+
+/* ---- events -----------------------------------------------------------------------------------
+ */
+
+/* What an event means for the table; address 0: nothing. */
+static struct live_step step_of(struct live *live, const struct malloctap_event *event,
+                                uint32_t owner)
+{
+    const struct malloctap_sample *sample = (const void *)event->record;
+    const struct malloctap_freed *freed = (const void *)event->record;
+    switch (sample->head.kind) {
+    case MALLOCTAP_RECORD_FREED:
+        return (struct live_step){.address = freed->address,
+                                  .ticks = freed->allocated_ticks,
+                                  .kind = MALLOCTAP_RECORD_FREED};
+    case MALLOCTAP_RECORD_ALLOC:
+        *(event->logged ? &live->logged : &live->sampled) += 1;
+        if (sample->flags & MALLOCTAP_SAMPLE_FAILED)
+            break;
+        if (sample->flags & MALLOCTAP_SAMPLE_UNTRACKED) {
+            live->untracked += owner != LIVE_NOT_ASKED;
+            break;
+        }
+        return (struct live_step){sample->address, sample->ticks, sample->size,
+                                  sample->weight,  owner,         MALLOCTAP_RECORD_ALLOC,
+                                  event->logged};
+    case MALLOCTAP_RECORD_FREE:
+        if (sample->head.op == MALLOCTAP_OP_FREE && sample->address)
+            *(event->logged ? &live->logged : &live->sampled) += 1;
+        return (struct live_step){
+            .address = sample->address, .kind = MALLOCTAP_RECORD_FREE, .logged = event->logged};
+    }
+    return (struct live_step){0};
+}
+
+static void take_step(struct live *live)
+{
+    const struct live_step *step = &live->ahead[live->done++ % LIVE_AHEAD];
+    (step->kind == MALLOCTAP_RECORD_ALLOC ? begin_block : end_block)(live, step);
+}
+
+/*
+ * In a long log with many live blocks nearly every event finds its slot out of the cache. So an
+ * event asks for its slot when it comes and is worked on a few events later.
+ */
+void live_event(struct live *live, const struct malloctap_event *event, uint32_t owner)
+{
+    struct live_step step = step_of(live, event, owner);
+    live->last_ticks = malloctap_record_ticks(event->record);
+    if (!step.address)
+        return;
+    if (live->seen - live->done == LIVE_AHEAD)
+        take_step(live);
+    live->ahead[live->seen++ % LIVE_AHEAD] = step;
+    if (live->capacity)
+        __builtin_prefetch(&live->slots[home(live, step.address)], 1);
+}
+
+void live_settle(struct live *live)
+{
+    while (live->done < live->seen)
+        take_step(live);
 }
 
 const struct live_block *live_next(const struct live *live, size_t *position)
 {
-    while (*position < live->table.capacity) {
-        const struct table_entry *entry = &live->table.entries[(*position)++];
-        if (entry->used && entry->value != FREED_FIRST)
-            return &live->blocks[entry->value];
+    while (*position < live->capacity) {
+        const struct live_block *slot = &live->slots[(*position)++];
+        if (slot->address)
+            return slot;
     }
     return NULL;
 }

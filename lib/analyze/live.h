@@ -1,37 +1,82 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * live.h - which recorded blocks were never freed.
+ * live.h - which recorded blocks are live, from a recording's events in order of time.
  *
- * A block is one life of an address: address and time of allocation. Its two records may come in
- * either order, since the cursor orders threads only roughly, and one of them may be missing where
- * a bounded ring overwrote it; so they are matched, never subtracted. Memory grows with the blocks
- * that are live, not with those that were.
+ * A logged block ends with the next free of its address. A sampled one ends with its FREED record;
+ * where part of the run was logged and part sampled, any free of its address ends a block of either
+ * kind. Memory grows with the blocks that are live at one time, not with those that ever were: a
+ * slot of a block takes 32 bytes, and between 3/8 and 3/4 of the slots are in use.
  */
 #ifndef ANALYZE_LIVE_H
 #define ANALYZE_LIVE_H
 
-#include "table.h"
+#include <malloctap/reader.h>
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct live_block {
-    size_t owner; /* the caller's */
-    double weight;
+    uint64_t address; /* 0: the slot is free */
+    uint64_t ticks;   /* when it was allocated */
     uint64_t size;
+    uint32_t owner; /* the caller's */
+    float weight;   /* 1: logged, or certain to be sampled; of a sample seven digits are plenty */
 };
+static_assert(sizeof(struct live_block) == 32, "two slots a cache line");
+
+#define LIVE_NOT_ASKED UINT32_MAX /* owner of a block that is only followed, not summed */
+
+/* Sums over blocks that were asked for: exact where all were logged, else estimates. */
+struct live_sums {
+    double bytes;
+    double blocks;
+};
+
+/* An event on its way into the table; see live_event(). */
+struct live_step {
+    uint64_t address;
+    uint64_t ticks;
+    uint64_t size;
+    double weight;
+    uint32_t owner;
+    uint8_t kind; /* enum malloctap_record_kind */
+    bool logged;
+};
+
+#define LIVE_AHEAD 16u
 
 /* A zeroed struct is an empty set. */
 struct live {
-    struct table table; /* (address, ticks) -> index of the block */
-    struct live_block *blocks;
-    size_t block_count;
-    size_t block_capacity;
-    size_t *unused; /* indexes of blocks that were freed */
-    size_t unused_count;
-    size_t unused_capacity;
+    struct live_block *slots; /* open addressing, by address */
+    size_t capacity;          /* 0 or a power of two */
+    size_t count;
+    unsigned shift; /* 64 - log2(capacity) */
+
+    struct live_step ahead[LIVE_AHEAD]; /* events that wait for their slots to be in the cache */
+    size_t seen;                        /* events that ever came into `ahead`, */
+    size_t done;                        /* and those that went on into the table */
+
+    struct live_sums now;
+    struct live_sums peak;
+    uint64_t peak_ticks;
+
+    uint64_t logged;        /* calls but free(NULL), by how they were recorded; */
+    uint64_t sampled;       /* a free that ends a sample is none */
+    uint64_t last_ticks;    /* of the latest event */
+    uint64_t frees_unknown; /* logged, of blocks whose allocation was not recorded */
+    uint64_t ends_missed;   /* blocks that were live when their address was obtained again */
+    uint64_t untracked;     /* samples whose end would not have been recorded: never live here */
 };
 
 void live_deinit(struct live *live);
-void live_allocated(struct live *live, uint64_t address, uint64_t ticks, struct live_block block);
-void live_freed(struct live *live, uint64_t address, uint64_t allocated_ticks);
+
+/* Take the next event; in order of time. `owner` is that of a block that it begins. */
+void live_event(struct live *live, const struct malloctap_event *event, uint32_t owner);
+
+/* Up to LIVE_AHEAD of the latest events show only after this. */
+void live_settle(struct live *live);
 
 /* The next live block at or after *position (start with 0), or NULL. */
 const struct live_block *live_next(const struct live *live, size_t *position);

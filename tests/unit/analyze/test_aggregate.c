@@ -120,8 +120,6 @@ static void weights_make_sums_and_errors(void **state)
     assert_close(estimate_stderr(sums->calls), 0); /* certain to be sampled: nothing estimated */
     assert_close(aggregate.all.calls.value, 6.5);
     assert_int_equal(aggregate.all.samples, 3);
-    assert_close(aggregate_thread(&aggregate, built.first)->calls.value, 5);
-    assert_null(aggregate_thread(&aggregate, 77));
     aggregate_deinit(&aggregate);
     recording_builder_destroy(built.builder);
 }
@@ -163,24 +161,123 @@ static void queries_select_operations_and_threads(void **state)
     recording_builder_destroy(built.builder);
 }
 
+static struct malloctap_sample probed(struct malloctap_sample sample, enum malloctap_probe probe,
+                                      uint64_t time_ns, uint64_t wait_ns)
+{
+    sample.probe = probe;
+    sample.time_ns = time_ns;
+    sample.wait_ns = wait_ns;
+    return sample;
+}
+
 static void time_is_known_only_where_probed(void **state)
 {
     struct built built = build();
-    struct malloctap_sample probed = sample(built.stack, 16, 100, 10);
-    probed.probe = 1;
-    probed.time_ns = 300;
-    probed.wait_ns = 200;
     struct aggregate aggregate;
     recording_builder_add_alloc(built.builder, built.first, sample(built.stack, 32, 100, 10));
     aggregate = aggregate_of(built.builder, allocations);
-    assert_int_equal(aggregate.probed, 0);
+    assert_int_equal(aggregate_timed(&aggregate), 0);
     aggregate_deinit(&aggregate);
-    recording_builder_add_alloc(built.builder, built.first, probed);
+    recording_builder_add_alloc(
+        built.builder, built.first,
+        probed(sample(built.stack, 16, 100, 10), MALLOCTAP_PROBE_BLOCKED, 300, 200));
     aggregate = aggregate_of(built.builder, allocations);
-    assert_int_equal(aggregate.probed, 1);
+    assert_int_equal(aggregate_timed(&aggregate), 1);
     assert_close(aggregate.all.time_ns.value, 3000);
     assert_close(aggregate.all.wait_ns.value, 2000);
     assert_close(estimate_stderr(aggregate.all.wait_ns), 200 * sqrt(90));
+    assert_close(waiting_ns(&aggregate.waiting), 2000);
+    aggregate_deinit(&aggregate);
+    recording_builder_destroy(built.builder);
+}
+
+static void frees_have_time_too(void **state)
+{
+    struct built built = build();
+    struct malloctap_sample call =
+        probed(sample(built.other_stack, 16, 0, 5), MALLOCTAP_PROBE_FAST, 40, 0);
+    call.head.op = MALLOCTAP_OP_FREE;
+    recording_builder_add_free(built.builder, built.first, call);
+    struct aggregate aggregate =
+        aggregate_of(built.builder, (struct aggregate_query){.ops = AGGREGATE_OPS_FREE});
+    assert_close(sums_of(&aggregate, built.other_stack)->time_ns.value, 200);
+    aggregate_deinit(&aggregate);
+    recording_builder_destroy(built.builder);
+}
+
+/* Their time is another thread's; as calls they count. */
+static void preempted_calls_have_no_time(void **state)
+{
+    struct built built = build();
+    recording_builder_add_alloc(
+        built.builder, built.first,
+        probed(sample(built.stack, 16, 100, 10), MALLOCTAP_PROBE_PREEMPTED, 4000000, 0));
+    recording_builder_add_alloc(
+        built.builder, built.first,
+        probed(sample(built.stack, 32, 100, 10), MALLOCTAP_PROBE_FAST, 50, 0));
+    struct aggregate aggregate = aggregate_of(built.builder, allocations);
+    assert_close(aggregate.all.calls.value, 20);
+    assert_close(aggregate.all.time_ns.value, 500);
+    assert_int_equal(aggregate_classed(&aggregate), 2);
+    const struct aggregate_class *preempted = &aggregate.classes[MALLOCTAP_PROBE_PREEMPTED];
+    assert_int_equal(preempted->samples, 1);
+    assert_close(preempted->calls.value, 10);
+    assert_close(preempted->time_ns.value, 0);
+    aggregate_deinit(&aggregate);
+    recording_builder_destroy(built.builder);
+}
+
+static void without_the_kernels_word_only_time_is_known(void **state)
+{
+    struct built built = build();
+    recording_builder_add_alloc(
+        built.builder, built.first,
+        probed(sample(built.stack, 16, 100, 10), MALLOCTAP_PROBE_UNCLASSED, 50, 0));
+    struct aggregate aggregate = aggregate_of(built.builder, allocations);
+    assert_int_equal(aggregate_timed(&aggregate), 1);
+    assert_int_equal(aggregate_classed(&aggregate), 0);
+    assert_close(aggregate.all.time_ns.value, 500);
+    aggregate_deinit(&aggregate);
+    recording_builder_destroy(built.builder);
+}
+
+/* ---- a part of the run ------------------------------------------------------------------------
+ */
+
+static void a_window_selects_by_time(void **state)
+{
+    struct built built = build();
+    static const uint64_t times[] = {10, 20, 30, 40}; /* sample() takes the address for the time */
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        recording_builder_add_alloc(built.builder, built.first,
+                                    sample(built.stack, times[i], 1, (double)(1 << i)));
+    struct aggregate_query query = allocations;
+    query.since_ns = 20;
+    query.until_ns = 30;
+    struct aggregate aggregate = aggregate_of(built.builder, query);
+    assert_true(aggregate.partial);
+    assert_close(aggregate.all.calls.value, 2 + 4);
+    aggregate_deinit(&aggregate);
+    query.until_ns = 0;
+    aggregate = aggregate_of(built.builder, query);
+    assert_close(aggregate.all.calls.value, 2 + 4 + 8);
+    aggregate_deinit(&aggregate);
+    recording_builder_destroy(built.builder);
+}
+
+/* The slow thread's old records are still there: alone, they would stand for the time when the
+ * others were faster. */
+static void what_a_ring_has_partly_overwritten_is_left_out(void **state)
+{
+    struct built built = build();
+    recording_builder_header(built.builder)->overwritten_until = RECORDING_BUILDER_START_TICKS + 25;
+    recording_builder_add_alloc(built.builder, built.first, sample(built.stack, 20, 1, 2));
+    recording_builder_add_alloc(built.builder, built.second, sample(built.stack, 30, 1, 4));
+    struct aggregate aggregate = aggregate_of(built.builder, allocations);
+    assert_true(aggregate.partial);
+    assert_int_equal(aggregate.since_ns, 25);
+    assert_close(aggregate.all.calls.value, 4);
+    assert_close(aggregate.all.live_blocks.value, 4);
     aggregate_deinit(&aggregate);
     recording_builder_destroy(built.builder);
 }
@@ -268,8 +365,9 @@ static void many_lives(void **state)
     enum { LIVES = 20000, KEPT_EVERY = 7 };
     struct built built = build();
     for (uint64_t i = 0; i < LIVES; i++) {
-        struct malloctap_sample block = sample(built.stack, 16 * (i % 1000 + 1), 1, 1);
-        block.ticks += i;
+        uint64_t address = i % KEPT_EVERY ? 16 * (i % 1000 + 1) : 16 * (LIVES + i);
+        struct malloctap_sample block = sample(built.stack, address, 1, 1);
+        block.ticks = RECORDING_BUILDER_START_TICKS + 2 * i;
         recording_builder_add_alloc(built.builder, built.first, block);
         if (i % KEPT_EVERY)
             recording_builder_add_freed(built.builder, built.second, freed(block));
@@ -364,6 +462,11 @@ int main(void)
         cmocka_unit_test(failed_calls_count_but_got_no_bytes),
         cmocka_unit_test(queries_select_operations_and_threads),
         cmocka_unit_test(time_is_known_only_where_probed),
+        cmocka_unit_test(frees_have_time_too),
+        cmocka_unit_test(preempted_calls_have_no_time),
+        cmocka_unit_test(without_the_kernels_word_only_time_is_known),
+        cmocka_unit_test(a_window_selects_by_time),
+        cmocka_unit_test(what_a_ring_has_partly_overwritten_is_left_out),
         cmocka_unit_test(blocks_live_until_freed),
         cmocka_unit_test(the_end_may_be_read_before_the_beginning),
         cmocka_unit_test(an_end_without_beginning_is_nothing),

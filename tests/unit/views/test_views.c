@@ -145,6 +145,57 @@ static void stacks_of_one_thread(void **state)
     check_stacks(query, EMIT_TEXT, "stacks-thread.txt");
 }
 
+static struct views_recording probed_recording(void)
+{
+    struct views_recording built = views_recording_create();
+    views_recording_add_probes(&built);
+    return built;
+}
+
+static void check_probed_stacks(enum ranking_by by, uint32_t ops, const char *op,
+                                enum emit_format format, const char *name)
+{
+    struct views_recording built = probed_recording();
+    struct malloctap_recording *recording = views_recording_open(built.builder);
+    struct view_stacks_query query = by_calls;
+    query.ranking.by = by;
+    query.calls.ops = ops;
+    query.op = op;
+    struct output output = output_begin();
+    print_stacks(recording, query, format, output.file);
+    assert_golden(&output, name);
+    malloctap_recording_close(recording);
+    recording_builder_destroy(built.builder);
+}
+
+static void stacks_by_time_and_waiting(void **state)
+{
+    const uint32_t alloc = AGGREGATE_OPS_ALLOC, both = AGGREGATE_OPS_ALLOC | AGGREGATE_OPS_FREE;
+    check_probed_stacks(RANKING_BY_TIME, both, "all", EMIT_TEXT, "stacks-time.txt");
+    check_probed_stacks(RANKING_BY_TIME, AGGREGATE_OPS_FREE, "free", EMIT_TEXT,
+                        "stacks-time-free.txt");
+    check_probed_stacks(RANKING_BY_WAIT, alloc, "malloc", EMIT_TEXT, "stacks-wait.txt");
+    check_probed_stacks(RANKING_BY_WAIT, alloc, "malloc", EMIT_JSON, "stacks-wait.json");
+}
+
+static void stacks_of_a_part_of_the_run(void **state)
+{
+    struct views_recording built = probed_recording();
+    struct malloctap_header *header = recording_builder_header(built.builder);
+    header->lost.records_overwritten = 900;
+    header->overwritten_until = RECORDING_BUILDER_START_TICKS + 50000000;
+    struct malloctap_recording *recording = views_recording_open(built.builder);
+    struct view_stacks_query query = by_calls;
+    struct output output = output_begin();
+    print_stacks(recording, query, EMIT_TEXT, output.file);
+    query.calls.until_ns = 150000000;
+    query.rows_max = 1;
+    print_stacks(recording, query, EMIT_TEXT, output.file);
+    assert_golden(&output, "stacks-part.txt");
+    malloctap_recording_close(recording);
+    recording_builder_destroy(built.builder);
+}
+
 static void assert_refused(struct recording_builder *builder, struct view_stacks_query query,
                            const char *words)
 {
@@ -163,6 +214,14 @@ static void what_cannot_be_ranked_is_said(void **state)
     struct view_stacks_query query = by_calls;
     query.ranking.by = RANKING_BY_TIME;
     assert_refused(built.builder, query, "no call was timed");
+    recording_builder_add_alloc(built.builder, built.main_thread,
+                                (struct malloctap_sample){.head.stack = built.load,
+                                                          .address = 1 << 20,
+                                                          .weight = 10,
+                                                          .probe = MALLOCTAP_PROBE_UNCLASSED,
+                                                          .time_ns = 50});
+    query.ranking.by = RANKING_BY_WAIT;
+    assert_refused(built.builder, query, "the kernel could not be asked");
     recording_builder_destroy(built.builder);
 
     struct recording_builder *counted = recording_builder_create();
@@ -210,14 +269,14 @@ static void long_names_are_shortened(void **state)
     assert_shortened("plain_" LONG, "plain_" LONG);
 }
 
-static void check_threads(enum emit_format format, const char *name)
+static void check_threads(struct views_recording built, uint32_t tid, enum emit_format format,
+                          const char *name)
 {
-    struct views_recording built = views_recording_create();
     struct malloctap_recording *recording = views_recording_open(built.builder);
     struct output output = output_begin();
     struct view_threads view;
-    struct malloctap_error error;
-    assert_int_equal(view_threads_create(recording, &view, &error), 0);
+    view_threads_create(recording, &view);
+    view.only = view_threads_find(&view, tid);
     view_threads_print(&view, format, output.file);
     view_threads_destroy(&view);
     assert_golden(&output, name);
@@ -227,9 +286,48 @@ static void check_threads(enum emit_format format, const char *name)
 
 static void threads(void **state)
 {
-    check_threads(EMIT_TEXT, "threads.txt");
-    check_threads(EMIT_JSON, "threads.json");
-    check_threads(EMIT_CSV, "threads.csv");
+    check_threads(views_recording_create(), 0, EMIT_TEXT, "threads.txt");
+    check_threads(views_recording_create(), 0, EMIT_JSON, "threads.json");
+    check_threads(views_recording_create(), 0, EMIT_CSV, "threads.csv");
+}
+
+/* Two more threads ended and were summed up. */
+static struct views_recording recording_with_folded_threads(void)
+{
+    struct views_recording built = probed_recording();
+    struct malloctap_header *header = recording_builder_header(built.builder);
+    header->exited.threads[0] = 2;
+    header->exited.copy[0].calls[MALLOCTAP_OP_MALLOC][7] = 50000;
+    struct malloctap_latency *row = recording_builder_add_latency(built.builder);
+    row->ops[MALLOCTAP_OP_MALLOC].samples = 5;
+    row->ops[MALLOCTAP_OP_MALLOC].weight[MALLOCTAP_PROBE_FAST] = 50000;
+    row->ops[MALLOCTAP_OP_MALLOC].buckets[36] = 50000;
+    row->ops[MALLOCTAP_OP_MALLOC].time_ns = 5000000;
+    row->ops[MALLOCTAP_OP_MALLOC].time_variance = 5e12;
+    row->ops[MALLOCTAP_OP_MALLOC].max_ns = 100;
+    return built;
+}
+
+static void threads_with_latencies(void **state)
+{
+    check_threads(recording_with_folded_threads(), 0, EMIT_TEXT, "threads-probed.txt");
+    check_threads(recording_with_folded_threads(), 4712, EMIT_TEXT, "threads-probed-one.txt");
+    check_threads(recording_with_folded_threads(), 0, EMIT_JSON, "threads-probed.json");
+    check_threads(recording_with_folded_threads(), 0, EMIT_CSV, "threads-probed.csv");
+}
+
+/* No word from the kernel: times, but nothing about waiting. */
+static void threads_where_the_kernel_may_not_be_asked(void **state)
+{
+    struct views_recording built = views_recording_create();
+    struct malloctap_latency *row = recording_builder_add_latency(built.builder);
+    row->thread = built.main_thread;
+    row->ops[MALLOCTAP_OP_MALLOC].samples = 20;
+    row->ops[MALLOCTAP_OP_MALLOC].weight[MALLOCTAP_PROBE_UNCLASSED] = 200000;
+    row->ops[MALLOCTAP_OP_MALLOC].buckets[36] = 200000;
+    row->ops[MALLOCTAP_OP_MALLOC].time_ns = 20000000;
+    row->ops[MALLOCTAP_OP_MALLOC].max_ns = 100;
+    check_threads(built, 0, EMIT_TEXT, "threads-unclassed.txt");
 }
 
 static void check_summary(struct recording_builder *builder, enum emit_format format,
@@ -252,7 +350,15 @@ static void summary(void **state)
     recording_builder_destroy(built.builder);
 }
 
-/* mtmalloc's locks, timed calls, losses: what a plain recording has not. */
+static void summary_with_probes(void **state)
+{
+    struct views_recording built = probed_recording();
+    check_summary(built.builder, EMIT_TEXT, "summary-probed.txt");
+    check_summary(built.builder, EMIT_JSON, "summary-probed.json");
+    recording_builder_destroy(built.builder);
+}
+
+/* mtmalloc's locks and losses: what a plain recording has not. */
 static void summary_of_everything(void **state)
 {
     struct views_recording built = views_recording_create();
@@ -274,15 +380,6 @@ static void summary_of_everything(void **state)
                                            .in_use_bytes = 2 << 20,
                                            .requested_bytes = 3 << 19};
     }
-    recording_builder_add_alloc(built.builder, built.main_thread,
-                                (struct malloctap_sample){.head.stack = built.load,
-                                                          .ticks = 5000,
-                                                          .address = 1 << 20,
-                                                          .size = 100,
-                                                          .weight = 10000,
-                                                          .probe = 1,
-                                                          .time_ns = 9000,
-                                                          .wait_ns = 8000});
     check_summary(built.builder, EMIT_TEXT, "summary-everything.txt");
     recording_builder_destroy(built.builder);
 }
@@ -302,11 +399,16 @@ int main(void)
         cmocka_unit_test(stacks_json),
         cmocka_unit_test(stacks_csv),
         cmocka_unit_test(stacks_of_one_thread),
+        cmocka_unit_test(stacks_by_time_and_waiting),
+        cmocka_unit_test(stacks_of_a_part_of_the_run),
         cmocka_unit_test(what_cannot_be_ranked_is_said),
         cmocka_unit_test(missing_records_show_in_the_header),
         cmocka_unit_test(long_names_are_shortened),
         cmocka_unit_test(threads),
+        cmocka_unit_test(threads_with_latencies),
+        cmocka_unit_test(threads_where_the_kernel_may_not_be_asked),
         cmocka_unit_test(summary),
+        cmocka_unit_test(summary_with_probes),
         cmocka_unit_test(summary_of_everything),
         cmocka_unit_test(summary_of_nothing),
     };

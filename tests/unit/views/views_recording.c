@@ -70,6 +70,82 @@ struct views_recording views_recording_create(void)
     return recording;
 }
 
+/* ---- probes -----------------------------------------------------------------------------------
+ */
+
+static struct malloctap_latency *add_latency(struct recording_builder *builder, uint64_t thread)
+{
+    struct malloctap_latency *row = recording_builder_add_latency(builder);
+    row->thread = thread;
+    return row;
+}
+
+/* What the tap does with a probed call. `bucket` is that of its time, as the format gives it. */
+static void probe(struct malloctap_latency *row, struct malloctap_sample *sample,
+                  enum malloctap_probe class, unsigned bucket, uint64_t time_ns, uint64_t wait_ns)
+{
+    double weight = sample->weight, time = (double)time_ns, wait = (double)wait_ns;
+    sample->probe = class;
+    sample->time_ns = time_ns;
+    sample->wait_ns = wait_ns;
+    row->ops[sample->head.op].samples++;
+    row->ops[sample->head.op].weight[class] += weight;
+    if (class == MALLOCTAP_PROBE_PREEMPTED)
+        return;
+    row->ops[sample->head.op].time_ns += weight * time;
+    row->ops[sample->head.op].wait_ns += weight * wait;
+    row->ops[sample->head.op].time_variance += weight * (weight - 1) * time * time;
+    row->ops[sample->head.op].wait_variance += weight * (weight - 1) * wait * wait;
+    row->ops[sample->head.op].buckets[bucket] += weight;
+    if (row->ops[sample->head.op].max_ns < time_ns)
+        row->ops[sample->head.op].max_ns = time_ns;
+}
+
+static void probe_one_in_twenty(struct malloctap_latency *row, struct malloctap_sample *sample,
+                                int i)
+{
+    if (i == 0)
+        probe(row, sample, MALLOCTAP_PROBE_BLOCKED, 135, 500000, 450000);
+    else if (i == 1)
+        probe(row, sample, MALLOCTAP_PROBE_FAULTING, 75, 3000, 0);
+    else if (i == 2)
+        probe(row, sample, MALLOCTAP_PROBE_PREEMPTED, 0, 4000000, 0);
+    else
+        probe(row, sample, MALLOCTAP_PROBE_FAST, 36, 100, 0);
+}
+
+void views_recording_add_probes(struct views_recording *recording)
+{
+    struct recording_builder *builder = recording->builder;
+    struct malloctap_header *header = recording_builder_header(builder);
+    struct malloctap_latency *main_row = add_latency(builder, recording->main_thread);
+    struct malloctap_latency *worker_row = add_latency(builder, recording->worker);
+    header->rss_bytes = 40 << 20;
+    for (int i = 0; i < 20; i++) {
+        struct malloctap_sample sample = {
+            .head = {.op = MALLOCTAP_OP_MALLOC, .stack = recording->load},
+            .ticks = RECORDING_BUILDER_START_TICKS + 100000000,
+            .address = (1u << 20) + 16u * (unsigned)i,
+            .size = 100,
+            .weight = 10000,
+            .usable = 104,
+            .peak_rss_kib = i < 10 ? 50 << 10 : 96 << 10,
+        };
+        probe_one_in_twenty(main_row, &sample, i);
+        recording_builder_add_alloc(builder, recording->main_thread, sample);
+    }
+    for (int i = 0; i < 10; i++) {
+        struct malloctap_sample sample = {
+            .head = {.op = MALLOCTAP_OP_FREE, .stack = recording->insert},
+            .ticks = RECORDING_BUILDER_START_TICKS + 200000000,
+            .address = 16,
+            .weight = 10000,
+        };
+        probe(worker_row, &sample, MALLOCTAP_PROBE_FAST, 34, 80, 0);
+        recording_builder_add_free(builder, recording->worker, sample);
+    }
+}
+
 struct malloctap_recording *views_recording_open(struct recording_builder *builder)
 {
     static const char name[] = "app.mtap";

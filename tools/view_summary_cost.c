@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* view_summary_cost.c - what the allocator cost, in plain words: time, waiting, memory. */
+#include "view_counters.h"
+#include "view_summary_facts.h"
+
+#include <math.h>
+
+/* ---- time -------------------------------------------------------------------------------------
+ */
+
+static const struct aggregate_class *class_of(const struct summary *summary,
+                                              enum malloctap_probe class)
+{
+    return &summary->cost.aggregate.classes[class];
+}
+
+/* All calls that were probed. */
+static double probed_calls(const struct summary *summary)
+{
+    double calls = 0;
+    for (int class = MALLOCTAP_PROBE_NONE + 1; class < MALLOCTAP_PROBES; class ++)
+        calls += class_of(summary, (enum malloctap_probe) class)->calls.value;
+    return calls;
+}
+
+/* Share of them that one thing happened to. */
+static struct emit_text calls_share(const struct summary *summary, enum malloctap_probe class)
+{
+    return emit_percent(class_of(summary, class)->calls.value / probed_calls(summary));
+}
+
+/* With an estimate of 0, what can be said is how many waiting calls would hardly have been missed.
+ */
+static void print_no_waiting(const struct summary *summary, FILE *out)
+{
+    const struct aggregate *calls = &summary->cost.aggregate;
+    double one_in = probed_calls(summary) / waiting_calls_limit(&calls->waiting);
+    fprintf(out, "none of %s probed calls waited", emit_count((double)calls->waiting.classed).text);
+    if (one_in >= 2)
+        fprintf(out, ": less than one call in %s did (95 %%)", emit_count(floor(one_in)).text);
+    fputc('\n', out);
+}
+
+static void print_waiting(const struct summary *summary, FILE *out)
+{
+    double wait_ns = summary->threads.total_cost.wait_ns.value;
+    fputs("  waiting      ", out);
+    if (isnan(summary->wait_range.low)) {
+        print_no_waiting(summary, out);
+        return;
+    }
+    fprintf(out, "%s of calls waited, %s in all",
+            calls_share(summary, MALLOCTAP_PROBE_BLOCKED).text, emit_duration(wait_ns).text);
+    if (summary->wait_range.high > summary->wait_range.low)
+        fprintf(out, " (95 %%: %s to %s)", emit_duration(wait_ns * summary->wait_range.low).text,
+                emit_duration(wait_ns * summary->wait_range.high).text);
+    if (summary->wait_function) {
+        fputs(", mostly under ", out);
+        view_stacks_print_function(summary->wait_function, out);
+    }
+    fputc('\n', out);
+}
+
+static void print_other_classes(const struct summary *summary, FILE *out)
+{
+    const struct aggregate_class *faulting = class_of(summary, MALLOCTAP_PROBE_FAULTING);
+    fprintf(out, "  the others   %s fast", calls_share(summary, MALLOCTAP_PROBE_FAST).text);
+    if (faulting->samples)
+        fprintf(out, "; %s got pages from the kernel, %s in all",
+                calls_share(summary, MALLOCTAP_PROBE_FAULTING).text,
+                view_estimate(faulting->time_ns, emit_duration).text);
+    if (class_of(summary, MALLOCTAP_PROBE_PREEMPTED)->samples)
+        fprintf(out, "; %s lost the processor, their time is left out",
+                calls_share(summary, MALLOCTAP_PROBE_PREEMPTED).text);
+    if (class_of(summary, MALLOCTAP_PROBE_UNCLASSED)->samples)
+        fprintf(out, "; of %s it is not known",
+                calls_share(summary, MALLOCTAP_PROBE_UNCLASSED).text);
+    fputc('\n', out);
+}
+
+void summary_print_cost(const struct summary *summary, FILE *out)
+{
+    double waiting = summary->wait_share.value;
+    if (isnan(summary->allocator_share.value)) {
+        fputs("  thread time  not measured in this recording\n", out);
+        return;
+    }
+    fprintf(out, "  thread time  %s in the allocator",
+            view_estimate(summary->allocator_share, emit_percent).text);
+    if (!isnan(waiting))
+        fprintf(out, ", %s waiting there", emit_percent(waiting).text);
+    if (summary->wait_range.high > summary->wait_range.low)
+        fprintf(out, " (95 %%: %s to %s)", emit_percent(waiting * summary->wait_range.low).text,
+                emit_percent(fmin(waiting * summary->wait_range.high, 1)).text);
+    fputc('\n', out);
+    if (summary->has_cost) {
+        print_waiting(summary, out);
+        print_other_classes(summary, out);
+    } else {
+        fputs("  waiting      not known: the kernel could not be asked whether calls waited\n",
+              out);
+    }
+}
+
+/* ---- memory -----------------------------------------------------------------------------------
+ */
+
+static void print_footprint(const struct footprint *footprint, const char *when, FILE *out)
+{
+    double asked = footprint->requested.value, rounding = footprint->rounding.value;
+    double rest = (double)footprint->rss_bytes - asked - rounding;
+    fprintf(out, "%s resident %s: %s asked for", emit_size((double)footprint->rss_bytes).text, when,
+            view_estimate(footprint->requested, emit_size).text);
+    if (footprint->rounding_known)
+        fprintf(out, ", %s rounded up", view_estimate(footprint->rounding, emit_size).text);
+    if (rest >= 0)
+        fprintf(out, ", %s beside\n", emit_size(rest).text);
+    else
+        fputs("; some of it was never touched\n", out);
+}
+
+void summary_print_memory(const struct summary *summary, FILE *out)
+{
+    const struct footprint *peak = &summary->memory.peak, *end = &summary->memory.end;
+    char when[64];
+    snprintf(when, sizeof when, "at the peak (%.32s)", emit_duration((double)peak->at_ns).text);
+    const char *label = "  memory       ";
+    if (peak->rss_bytes) {
+        fputs(label, out);
+        print_footprint(peak, when, out);
+        label = "               ";
+    }
+    if (end->rss_bytes) {
+        fputs(label, out);
+        print_footprint(end, "at the end", out);
+    }
+    if (peak->rss_bytes || end->rss_bytes)
+        fputs(
+            "               (live blocks, estimated; beside them: what the allocator keeps of freed "
+            "ones, code, stacks)\n",
+            out);
+}
