@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_run.c - `malloctap run`: start a program with the tap, wait, show what was recorded. */
 #include "backend.h"
+#include "emit.h"
 #include "launch.h"
 #include "options.h"
 #include "output.h"
 #include "program_check.h"
 #include "tap.h"
+#include "unseen.h"
 #include "view_summary.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +56,7 @@ struct run_options {
     const char *output;
     bool force;
     bool quiet;
+    bool no_children;
     struct tap tap;
     /* sizes as the preload object reads them: plain bytes */
     char bytes[24];
@@ -132,6 +137,7 @@ static int option_take(struct run_options *options, int key)
     case WALKER:
         return walker_take(options, optarg);
     case NO_CHILDREN:
+        options->no_children = true;
         tap_set(&options->tap, "children", "off");
         return EXIT_DONE;
     default:
@@ -153,49 +159,66 @@ static void mode_set(struct run_options *options)
  * A signal that reached us. From the terminal, it reached the program too: it is in our process
  * group. One sent by a process was meant for the program, but by the program itself not for us.
  */
-static void signal_pass(const siginfo_t *info, pid_t program)
+static void signal_pass(const struct signalfd_siginfo *info, pid_t program)
 {
-    if (info->si_code <= 0 && info->si_pid != program)
-        kill(program, info->si_signo);
+    if (info->ssi_code <= 0 && (pid_t)info->ssi_pid != program)
+        kill(program, (int)info->ssi_signo);
+}
+
+/* Has it ended? It is not yet waited for, so that it can still be looked at. */
+static bool has_ended(pid_t program)
+{
+    siginfo_t ended = {0};
+    return waitid(P_PID, (id_t)program, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == program;
 }
 
 /* Wait for the program's end, outliving what ends it. Its wait status. */
-static int program_wait(pid_t program, const sigset_t *signals)
+static int program_wait(pid_t program, const sigset_t *signals, struct unseen *unseen)
 {
     sigset_t waited = *signals;
     sigaddset(&waited, SIGCHLD);
-    for (;;) {
-        siginfo_t info;
-        int signal = sigwaitinfo(&waited, &info), status;
-        if (signal > 0 && signal != SIGCHLD)
+    int arrivals = signalfd(-1, &waited, SFD_CLOEXEC), status = 0;
+    while (!has_ended(program)) {
+        struct signalfd_siginfo info;
+        unseen_watch(unseen, arrivals);
+        if (read(arrivals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
             signal_pass(&info, program);
-        pid_t ended = waitpid(program, &status, WNOHANG);
-        if (ended == program)
-            return status;
     }
+    unseen_ended(unseen);
+    close(arrivals);
+    waitpid(program, &status, 0);
+    return status;
 }
 
 /* ---- afterwards ----------------------------------------------------------------------------- */
 
+/* Children are recordings of their own. Where a program leaves its work to a child, as a daemon
+ * does, that one is worth a look. */
 static void children_print(const struct output_recordings *recordings,
                            const struct output_recording *shown)
 {
-    enum { NAMED = 3 };
+    enum { NAMED = 5 };
     size_t others = recordings->count - (shown != NULL), named = 0;
     if (!others)
         return;
-    fprintf(stderr, "malloctap: %zu more recording%s of this run; most calls:", others,
-            others == 1 ? "" : "s");
+    say("%zu more recording%s of this run, those with the most calls first:", others,
+        others == 1 ? "" : "s");
     for (size_t i = 0; i < recordings->count && named < NAMED; i++) {
         const struct output_recording *row = &recordings->rows[i];
-        if (row != shown) {
-            const char *slash = strrchr(row->executable, '/');
-            fprintf(stderr, "%s %s (%s, %llu calls)", named ? "," : "", row->path,
-                    slash ? slash + 1 : row->executable, (unsigned long long)row->calls);
-            named++;
-        }
+        if (row == shown)
+            continue;
+        const char *slash = strrchr(row->executable, '/');
+        fprintf(stderr, "  %s: %s, %s calls, %s%s\n", row->path,
+                slash ? slash + 1 : row->executable, emit_count((double)row->calls).text,
+                emit_size((double)row->bytes_requested).text,
+                row->running ? ", still running" : "");
+        named++;
     }
-    fprintf(stderr, "\n");
+    if (named < others)
+        fprintf(stderr, "  and %zu with fewer\n", others - named);
+    if (shown != &recordings->rows[0])
+        say("most calls are in a child: malloctap summary %s", recordings->rows[0].path);
 }
 
 static void summary_print(const char *path)
@@ -213,7 +236,7 @@ static void summary_print(const char *path)
 
 /* The recording is the handshake: without one, the tap was never in the program. */
 static void results_print(const struct run_options *options, const struct program *program,
-                          pid_t pid, uint64_t since_ns)
+                          pid_t pid, uint64_t since_ns, const struct unseen *unseen)
 {
     char path[PATH_MAX];
     struct output_recordings recordings;
@@ -224,6 +247,8 @@ static void results_print(const struct run_options *options, const struct progra
         say("%s left no recording: the loader did not load the tap, or %s could not be written "
             "(see above); try LD_DEBUG=libs, or -o in another directory",
             program->path, path);
+    else
+        unseen_print(unseen, &recordings, !options->no_children);
     if (!options->quiet) {
         if (main)
             summary_print(main->path);
@@ -266,9 +291,13 @@ static int run(struct run_options *options, const struct program *program, char 
         return bad_input("%s: cannot be started: %s; see whether it starts without malloctap",
                          program->path, strerror(error));
     }
-    int status = program_wait(pid, &signals);
+    char directory[PATH_MAX];
+    snprintf(directory, sizeof directory, "%s", options->tap.output);
+    struct unseen *unseen = unseen_create(pid, options->tap.library, dirname(directory));
+    int status = program_wait(pid, &signals, unseen);
     launch_signals_restore(&before);
-    results_print(options, program, pid, since_ns);
+    results_print(options, program, pid, since_ns, unseen);
+    unseen_destroy(unseen);
     return launch_exit_status(status);
 }
 

@@ -134,14 +134,22 @@ static void recording_add(struct output_recordings *all, const char *path, uint6
     const struct malloctap_header *header = malloctap_recording_header(recording);
     if (header->start_realtime_ns >= since_ns) {
         struct malloctap_counters totals;
+        struct malloctap_thread_slot first = {0};
+        uint64_t position = 0;
         malloctap_recording_totals(recording, &totals);
+        if (malloctap_recording_next_thread(recording, &position, &first) && first.thread != 1)
+            first.name[0] = '\0';
         struct output_recording row = {
             .path = strdup(path),
             .executable = strdup(header->executable),
             .pid = header->pid,
+            .finished = header->state == MALLOCTAP_STATE_FINISHED,
+            .running = header->state == MALLOCTAP_STATE_RUNNING &&
+                       !malloctap_recording_orphaned(recording),
             .start_ns = header->start_realtime_ns,
             .peak_rss_bytes = header->peak_rss_bytes,
         };
+        snprintf(row.name, sizeof row.name, "%.15s", first.name);
         for (int op = 0; op < MALLOCTAP_OPS; op++)
             row.calls += malloctap_counters_calls(&totals, (enum malloctap_op)op);
         for (int op = 0; op < MALLOCTAP_OPS_ALLOC; op++)

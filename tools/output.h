@@ -21,7 +21,10 @@ int output_prepare(struct tap *tap, const char *file, const char *program, bool 
 struct output_recording {
     char *path;
     char *executable;
+    char name[16]; /* of its first thread, as the kernel knew it; "": unknown */
     uint32_t pid;
+    bool finished;     /* the process came to its regular end */
+    bool running;      /* the process is still there */
     uint64_t start_ns; /* since the epoch */
     uint64_t calls;
     uint64_t bytes_requested;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Programs that have broken other tools of this kind: see docs/PITFALLS.md."""
 import json
+import os
+import sys
 
 from harness import *
 
@@ -31,3 +33,63 @@ def check_sanitized(place, sanitizer, mallocs, what):
     # Some runtimes take the blocks of strdup() from malloc, as libc does, and some have an own way.
     beyond = got - mallocs if got < 2 * mallocs else got - 2 * mallocs
     check(0 <= beyond < 500, f"{what}: {got} mallocs counted, truth {mallocs}")
+
+
+def run_saying(place, *arguments, options=()):
+    """`malloctap run`, and what it says in lines of its own."""
+    done = run([MALLOCTAP, "run", "-q", "-f", "-o", place / "x.mtap", *options, "--", *arguments],
+               place)
+    check_exit(done, 0, f"run {arguments}")
+    return done.stderr.decode()
+
+
+def test_programs_without_the_tap(place):
+    """Where the program or a child executes something that the tap is not in, `run` names it."""
+    static = program("static_program")
+    for arguments, expected in (
+            (["env", "-i", "sleep", "0.5"], ("the program became", "/sleep", "lost LD_PRELOAD")),
+            (["sh", "-c", "unset LD_PRELOAD; exec sleep 0.5"],
+             ("the program became", "/sleep", "lost LD_PRELOAD")),
+            (["sh", "-c", f"exec {static} 15000000"],
+             ("the program became", "/static_program", "it is static")),
+            (["sh", "-c", "env -i sleep 0.5; true"],
+             ("1 program that it started", "/sleep", "lost LD_PRELOAD")),
+            ([sys.executable, "-c", f"import subprocess; subprocess.run(['{static}', '15000000'])"],
+             ("1 program that it started", "/static_program", "it is static"))):
+        said = run_saying(place, *arguments)
+        for words in expected:
+            check(words in said, f"{arguments}: no '{words}' in {said!r}")
+        check(said.count("\n") == 1, f"{arguments}: more than one line: {said!r}")
+
+
+def test_brief_programs_without_the_tap(place):
+    """Too brief to be looked at: what is said then is said with an if, but it is said."""
+    said = run_saying(place, "env", "-i", "true")
+    check("the program became" in said or "called true at its end" in said, f"env -i true: {said!r}")
+
+
+def test_nothing_is_said_of_tapped_programs(place):
+    for arguments in (["sh", "-c", "ls; cat /dev/null; sleep 0.2; env true"],
+                      ["sh", "-c", "exec sh -c 'exec sleep 0.2'"],
+                      [sys.executable, "-c", "import os; os._exit(0)"],
+                      [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '0.2'])"]):
+        check_equal(run_saying(place, *arguments), "", f"{arguments}: said")
+        said = run_saying(place, *arguments, options=["--no-children"])
+        check_equal(said, "", f"--no-children, {arguments}: said")
+
+
+def test_a_daemons_child_is_named(place):
+    """The parent exits at once: the summary leads to the recording where the work is."""
+    for name in ("begun", "end"):
+        os.mkfifo(place / name)
+    script = (f"({program('shares')} 100000; echo > begun; read line < end) > /dev/null 2>&1 & "
+              "read line < begun")
+    done = run([MALLOCTAP, "run", "-o", place / "x.mtap", "--", "sh", "-c", script], place)
+    check_exit(done, 0, "a daemon")
+    (place / "end").write_text("now\n")
+    said = done.stderr.decode()
+    work, = (path for path in place.glob("x.*.mtap")
+             if view("summary", path)["program"].endswith("shares"))
+    for words in ("those with the most calls first", f"{work}: shares", "still running",
+                  f"most calls are in a child: malloctap summary {work}"):
+        check(words in said, f"no '{words}' in {said}")
