@@ -4,14 +4,16 @@
  *
  *   waiters THREADS CALLS THINK
  *
- * Each thread makes so many calls (a malloc and a free are two) and thinks for THINK nanoseconds
- * after each pair. waits_often makes six in ten of the pairs, waits_sometimes three and
- * waits_rarely one. Under one_mutex each tells the allocator who it is, so that the exact waiting
- * of each is known. Which comes next is drawn from a fixed seed.
+ * Each thread makes so many calls (a malloc and a free are two) and thinks before each, for THINK
+ * nanoseconds on average: exponentially, as threads that fall into step are no measure of anything.
+ * waits_often makes six in ten of the calls, waits_sometimes three and waits_rarely one. Under
+ * one_mutex each tells the allocator who it is, so that the exact waiting of each is known. What is
+ * drawn is from fixed seeds.
  */
 #include "one_mutex.h"
 
 #include <dlfcn.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,18 +23,16 @@ static void (*name_site)(unsigned number);
 static unsigned long calls, think_ns;
 static pthread_barrier_t start;
 
-#define WAITING_FUNCTION(name, number, size)                                                       \
-    __attribute__((noinline)) static void name(void)                                               \
-    {                                                                                              \
-        if (name_site)                                                                             \
-            name_site(number);                                                                     \
-        void *volatile block = malloc(size);                                                       \
-        free(block);                                                                               \
-        __asm__ volatile("");                                                                      \
-    }
-WAITING_FUNCTION(waits_often, 1, 48)
-WAITING_FUNCTION(waits_sometimes, 2, 200)
-WAITING_FUNCTION(waits_rarely, 3, 1000)
+static _Thread_local uint64_t state;
+
+/* Uniform on (0, 1). */
+static double draw(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return ((double)(state >> 11) + 0.5) * 0x1p-53;
+}
 
 static uint64_t now_ns(void)
 {
@@ -45,26 +45,38 @@ static void think(void)
 {
     if (think_ns == 0)
         return;
-    for (uint64_t until = now_ns() + think_ns; now_ns() < until;)
+    uint64_t until = now_ns() + (uint64_t)(-log(draw()) * (double)think_ns);
+    while (now_ns() < until)
         ;
 }
 
+#define WAITING_FUNCTION(name, number, size)                                                       \
+    __attribute__((noinline)) static void name(void)                                               \
+    {                                                                                              \
+        if (name_site)                                                                             \
+            name_site(number);                                                                     \
+        think();                                                                                   \
+        void *volatile block = malloc(size);                                                       \
+        think();                                                                                   \
+        free(block);                                                                               \
+        __asm__ volatile("");                                                                      \
+    }
+WAITING_FUNCTION(waits_often, 1, 48)
+WAITING_FUNCTION(waits_sometimes, 2, 200)
+WAITING_FUNCTION(waits_rarely, 3, 1000)
+
 static void *work(void *argument)
 {
-    uint64_t state = 0x9e3779b97f4a7c15 * ((uintptr_t)argument + 1);
+    state = 0x9e3779b97f4a7c15 * ((uintptr_t)argument + 1);
     pthread_barrier_wait(&start);
     for (unsigned long i = 0; i < calls / 2; i++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        unsigned draw = state % 10;
-        if (draw < 6)
+        double which = draw();
+        if (which < 0.6)
             waits_often();
-        else if (draw < 9)
+        else if (which < 0.9)
             waits_sometimes();
         else
             waits_rarely();
-        think();
     }
     return NULL;
 }
