@@ -213,7 +213,7 @@ bool parse_duration_ns(const char *text, uint64_t *ret)
             value *= units[i].ns;
             if (value >= ldexp(1, 62))
                 return false;
-            *ret = (uint64_t)value;
+            *ret = (uint64_t)(value + 0.5); /* "0.001000001s" is just below a whole one */
             return true;
         }
     return false;

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""The leak hunt: what leaky planted is what `leaks` finds, block by block."""
+import json
+import os
+
+from harness import *
+
+OURS = ("leaky", "libleaky_text.so", "libleaky_cache.so")
+
+
+def record(place, ending="exit", mode="log", *options):
+    """Run leaky; return its recording and its truth, a row per function."""
+    recording, truth = place / "leaky.mtap", place / "truth"
+    recording.unlink(missing_ok=True)
+    program_path = str(PROGRAMS / "leaky" / "leaky")
+    if not os.path.exists(program_path):
+        raise Skip("leaky was not built: no C++ compiler")
+    done = run_command(recording, [program_path, truth, ending], place, ["-m", mode, *options])
+    check_exit(done, 137 if ending == "kill" else 0, f"leaky {ending}")
+    return recording, {row["function"]: row for row in read_rows(truth)}
+
+
+def planted_in(leak):
+    """The innermost function of ours in a leak's path."""
+    for frame in leak["frames"]:
+        if frame["module"] and os.path.basename(frame["module"]) in OURS:
+            name = frame["function"] or ""
+            return name.replace("(anonymous namespace)::", "")
+    return None
+
+
+def found(leaks):
+    """Blocks and bytes per function. What is not of our functions was allocated before stacks could
+    be walked."""
+    counts = {}
+    for leak in leaks["leaks"]:
+        function = planted_in(leak)
+        if function is None:
+            check_equal(leak["frames"], [], "a leak that is not ours")
+            check(leaks["losses"]["unwinder_missing"] > 0, "a leak without a stack")
+            continue
+        count = counts.setdefault(function, {"blocks": 0, "bytes": 0})
+        count["blocks"] += leak["blocks"]
+        count["bytes"] += leak["bytes"]
+    return {name: count for name, count in counts.items() if count["blocks"] or count["bytes"]}
+
+
+def expected(truth, when):
+    return {name: row[when] for name, row in truth.items() if row[when]["blocks"]}
+
+
+def the_moment(recording):
+    """When the mark in the middle was allocated, as an option takes it."""
+    for leak in view("leaks", recording)["leaks"]:
+        if planted_in(leak) == "moment":
+            return leak["first_ns"]
+    raise AssertionError("the mark was not found")
+
+
+def seconds(ns):
+    return f"{ns // 10**9}.{ns % 10**9:09}s"
+
+
+def test_leaks_are_the_planted_ones(place):
+    for ending in ("exit", "_exit", "kill", "fork"):
+        recording, truth = record(place, ending)
+        leaks = view("leaks", recording)
+        check_equal(found(leaks), expected(truth, "now"), f"leaks after {ending}")
+        check(leaks["exact"] and leaks["complete"], f"{ending}: not exact: {leaks['losses']}")
+        check_equal(leaks["frees_unknown"], 0, f"{ending}: frees of unknown blocks")
+        check_equal(leaks["ends_missed"], 0, f"{ending}: ends missed")
+        check(leaks["runtime"]["blocks"] > 0 or ending == "kill", f"{ending}: nothing is libc's own")
+
+
+def test_stacks_are_those_of_the_leaks(place):
+    recording, _ = record(place)
+    paths = {planted_in(leak): [frame["function"] for frame in leak["frames"]]
+             for leak in view("leaks", recording)["leaks"]}
+    check_equal(paths["text_copy"][-4:-3], ["main"], "outwards from text_copy")
+    check("plant" in paths["text_copy"], f"plant is missing: {paths['text_copy']}")
+    check("churn" in paths["make<char>"], f"churn is missing: {paths['make<char>']}")
+    check("relay" in [function for leak in view("leaks", recording)["leaks"]
+                      for function in [frame["function"] for frame in leak["frames"]]],
+          "relay is missing")
+
+
+def test_moments(place):
+    recording, truth = record(place)
+    moment = the_moment(recording)
+    then, after = seconds(moment), seconds(moment + 1)
+
+    def at(*options):
+        return found(view("leaks", recording, *options))
+
+    check_equal(at("--at", then), expected(truth, "then"), "live at the moment")
+    check_equal(at("--since", after), expected(truth, "new"), "allocated after the moment")
+    old = {name: {key: row["now"][key] - row["new"][key] for key in ("blocks", "bytes")}
+           for name, row in truth.items()}
+    check_equal(at("--before", then), old, "allocated before the moment")
+    growth = {name: {key: row["now"][key] - row["then"][key] for key in ("blocks", "bytes")}
+              for name, row in truth.items()}
+    check_equal(at("--growth", then),
+                {name: count for name, count in growth.items() if any(count.values())},
+                "growth since the moment")
+
+
+def test_peak_is_at_least_what_is_live(place):
+    recording, truth = record(place)
+    leaks = view("leaks", recording)
+    live = sum(row["now"]["bytes"] for row in truth.values())
+    check(leaks["peak"]["bytes"] >= live, f"peak {leaks['peak']}, live at the end {live}")
+
+
+def test_suppressions_and_thresholds(place):
+    recording, truth = record(place)
+    suppressions = place / "known.txt"
+    suppressions.write_text("# known ones\nleak:^text_zeroed$\nleak:libleaky_cache.so\n")
+    leaks = view("leaks", recording, "--suppress", suppressions)
+    remaining = {name: count for name, count in expected(truth, "now").items()
+                 if name.startswith("text_") and name != "text_zeroed" or name == "moment"}
+    check_equal(found(leaks), remaining, "what is not suppressed")
+    check_equal(leaks["suppressed"]["patterns"][0]["bytes"], truth["text_zeroed"]["now"]["bytes"],
+                "suppressed by the first pattern")
+    check_equal(sum(leak["bytes"] for leak in leaks["leaks"]), leaks["live_bytes"], "the sum")
+
+    def status(*options):
+        return run([MALLOCTAP, "leaks", *options, recording], place).returncode
+
+    live = leaks["live_bytes"]
+    check_equal(status("--suppress", suppressions, "--fail-over", live), 0, "not over the limit")
+    check_equal(status("--suppress", suppressions, "--fail-over", live - 1), 1, "over the limit")
+
+
+def test_merging_and_row_limits(place):
+    recording, truth = record(place)
+    merged = view("leaks", recording, "--merge-depth", 1)
+    frames = [leak["frames"] for leak in merged["leaks"]]
+    check(all(len(path) <= 1 for path in frames), "paths are one frame deep")
+    zeroed = [leak for leak in merged["leaks"] if planted_in(leak) == "text_zeroed"]
+    check_equal([leak["blocks"] for leak in zeroed], [truth["text_zeroed"]["now"]["blocks"]],
+                "text_zeroed, merged")
+    check_equal(len(view("leaks", recording, "-n", 3)["leaks"]), 3, "-n 3")
+    check(all(leak["bytes"] >= 1000 for leak in
+              view("leaks", recording, "--min-bytes", 1000)["leaks"]), "--min-bytes 1000")
+
+
+def test_samples_estimate_the_same(place):
+    recording, truth = record(place, "exit", "sample", "--calls", 2)
+    leaks = view("leaks", recording)
+    check(not leaks["exact"], "an estimate is called exact")
+    for function, row in truth.items():
+        rows = [leak for leak in leaks["leaks"] if planted_in(leak) == function]
+        estimate = sum(leak["bytes"] for leak in rows)
+        error = sum(leak["bytes_stderr"] ** 2 for leak in rows) ** 0.5
+        if rows:
+            check(abs(estimate - row["now"]["bytes"]) <= 6 * error,
+                  f"{function}: {estimate} ± {error}, truth {row['now']['bytes']}")
+
+
+def test_a_bounded_ring_claims_only_what_it_knows(place):
+    recording, truth = record(place, "exit", "log", "--ring", "256K")
+    leaks = view("leaks", recording)
+    check(not leaks["exact"] and not leaks["complete"] and leaks["lost"] > 0,
+          "a ring that overwrote records calls itself complete")
+    whole = expected(truth, "now")
+    for function, count in found(leaks).items():
+        check(count["blocks"] <= whole[function]["blocks"], f"{function}: more than the truth")
+
+
+def test_bad_input(place):
+    recording, _ = record(place)
+    broken = place / "broken.txt"
+    broken.write_text("leak:fine\nthread:other\n")
+    for options in (["--suppress", broken], ["--suppress", place / "missing"], ["--at", "soon"],
+                    ["--thread", 1], ["--min-bytes", "many"], ["--fail-over", "-1"],
+                    ["--growth", "2s", "--at", "1s"], ["--since", "2s", "--before", "1s"]):
+        done = run([MALLOCTAP, "leaks", *options, recording], place)
+        check_exit(done, 2, f"leaks {options}")
+        check_one_line(done.stderr, f"leaks {options}")
+        check_equal(done.stdout, b"", f"leaks {options}: stdout")
+    json.loads(run([MALLOCTAP, "leaks", "--json", recording], place).stdout)

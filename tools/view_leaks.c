@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include "view_leaks.h"
+
+#include "view_counters.h"
+
+#include <string.h>
+
+/* ---- what is known ----------------------------------------------------------------------------
+ */
+
+/* Calls that should be in a log and are not, by the counters, which are exact in every mode. Where
+ * the program was killed, each of its threads may have counted a call that it had not logged yet.
+ */
+static uint64_t uncovered_calls(const struct view_leaks *view)
+{
+    struct malloctap_counters totals;
+    struct malloctap_thread_slot slot;
+    const char *state = view_state_name(view->recording);
+    uint64_t slack = 0;
+    if (!view->at_end || !strcmp(state, "running"))
+        return 0;
+    malloctap_recording_totals(view->recording, &totals);
+    if (strcmp(state, "finished"))
+        for (uint64_t at = 0; malloctap_recording_next_thread(view->recording, &at, &slot);)
+            slack += slot.state == MALLOCTAP_THREAD_LIVE;
+    uint64_t counted = view_calls(&totals) - totals.frees_null;
+    return counted > view->leaks.live.logged + slack ? counted - view->leaks.live.logged : 0;
+}
+
+/* Records that were lost as the losses tell, up to the moment that is looked at. */
+static uint64_t lost_records(const struct view_leaks *view)
+{
+    const struct malloctap_header *header = malloctap_recording_header(view->recording);
+    struct malloctap_counters totals;
+    malloctap_recording_totals(view->recording, &totals);
+    uint64_t lost = header->lost.records_overwritten + totals.uncounted;
+    bool before_lost = header->lost_since &&
+                       malloctap_recording_ns(view->recording, header->lost_since) > view->now_ns;
+    if (!before_lost)
+        lost += header->lost.records_no_space + totals.samples_lost;
+    return lost;
+}
+
+static void judge(struct view_leaks *view)
+{
+    const struct malloctap_header *header = malloctap_recording_header(view->recording);
+    const struct live *live = &view->leaks.live;
+    uint64_t lost = lost_records(view);
+    view->logged = header->mode == MALLOCTAP_MODE_LOG && !live->sampled;
+    uint64_t uncovered = view->logged ? uncovered_calls(view) : 0;
+    view->missing = uncovered > lost ? uncovered : lost;
+    /* At the end the counters would tell if it had not logged for a while. */
+    bool switched =
+        (live->logged && live->sampled) || (header->control.generation && !view->at_end);
+    view->complete = !view->missing && !view->leaks.damaged && !switched && !live->untracked;
+}
+
+static int explain(struct malloctap_error *error, const struct malloctap_recording *recording,
+                   const char *what)
+{
+    snprintf(error->text, sizeof error->text, "%.300s: %s", malloctap_recording_path(recording),
+             what);
+    return -1;
+}
+
+static int check(const struct view_leaks *view, struct malloctap_error *error)
+{
+    const struct leaks *leaks = &view->leaks;
+    if (leaks->live.logged || leaks->live.sampled)
+        return 0;
+    if (leaks->damaged) {
+        *error = leaks->first_damage;
+        return -1;
+    }
+    if (malloctap_recording_header(view->recording)->mode == MALLOCTAP_MODE_COUNT)
+        return explain(error, view->recording,
+                       "calls were counted only (mode count); record with -m log, or -m sample");
+    return 0;
+}
+
+/* ---- the view ---------------------------------------------------------------------------------
+ */
+
+static struct leaks_query ticks_query(const struct malloctap_recording *recording,
+                                      const struct view_leaks_query *query)
+{
+    struct leaks_query ticks = {.at = UINT64_MAX, .before = UINT64_MAX, .tid = query->tid};
+    if (query->at_ns != UINT64_MAX)
+        ticks.at = leaks_ticks(recording, query->at_ns);
+    if (query->before_ns != UINT64_MAX)
+        ticks.before = leaks_ticks(recording, query->before_ns);
+    if (query->since_ns)
+        ticks.since = leaks_ticks(recording, query->since_ns - 1) + 1;
+    if (query->growth)
+        ticks.from = leaks_ticks(recording, query->from_ns);
+    return ticks;
+}
+
+int view_leaks_create(struct malloctap_recording *recording, struct view_leaks_query query,
+                      const struct suppressions *hidden, struct view_leaks *ret,
+                      struct malloctap_error *error)
+{
+    uint64_t end_ns = malloctap_recording_duration_ns(recording);
+    *ret = (struct view_leaks){.recording = recording, .query = query, .hidden = hidden};
+    ret->at_end = query.at_ns >= end_ns;
+    ret->now_ns = ret->at_end ? end_ns : query.at_ns;
+    if (leaks_read(recording, ticks_query(recording, &query), &ret->leaks, error) < 0)
+        return -1;
+    if (check(ret, error) < 0) {
+        leaks_deinit(&ret->leaks);
+        return -1;
+    }
+    judge(ret);
+    ret->symbols = symbols_create(recording);
+    leaks_group(
+        recording, ret->symbols, &ret->leaks,
+        (struct leaks_grouping){.depth = query.depth, .runtime = query.runtime, .hidden = hidden},
+        &ret->groups);
+    return 0;
+}
+
+void view_leaks_destroy(struct view_leaks *view)
+{
+    leaks_groups_deinit(&view->groups);
+    symbols_destroy(view->symbols);
+    leaks_deinit(&view->leaks);
+}
+
+bool view_leaks_exact(const struct view_leaks *view)
+{
+    return view->logged && view->complete;
+}
+
+size_t view_leaks_large(const struct view_leaks *view)
+{
+    size_t large = view->groups.count;
+    if (view->query.min_bytes) /* the rows are sorted: the small ones are the last */
+        while (large &&
+               view->groups.rows[large - 1].sums.bytes.value < (double)view->query.min_bytes)
+            large--;
+    return large;
+}
+
+size_t view_leaks_shown(const struct view_leaks *view)
+{
+    size_t max = view->query.rows_max, large = view_leaks_large(view);
+    return max && max < large ? max : large;
+}
+
+uint64_t view_leaks_age_ns(const struct view_leaks *view, const struct leaks_sums *sums)
+{
+    uint64_t first_ns = malloctap_recording_ns(view->recording, sums->first_ticks);
+    return sums->first_ticks && first_ns < view->now_ns ? view->now_ns - first_ns : 0;
+}
+
+void view_leaks_print(const struct view_leaks *view, enum emit_format format, FILE *out)
+{
+    switch (format) {
+    case EMIT_TEXT:
+        view_leaks_print_text(view, out);
+        break;
+    case EMIT_JSON:
+        view_leaks_print_json(view, out);
+        break;
+    case EMIT_CSV:
+        view_leaks_print_csv(view, out);
+        break;
+    }
+}
