@@ -10,6 +10,7 @@
 #include "heap.h"
 #include "mtmalloc_api.h"
 #include "oversize.h"
+#include "repair.h"
 #include "stats.h"
 
 #include <wiped.h>
@@ -107,17 +108,6 @@ void mt_all_locks_init(void)
     process.known = true;
 }
 
-/* Nobody sleeps; and who else held the lock is not here. */
-static void disown(struct mt_lock *lock)
-{
-    atomic_store_explicit(&lock->sleepers, 0, memory_order_relaxed);
-    if (mt_lock_is_mine(lock) ||
-        atomic_load_explicit(&lock->state, memory_order_relaxed) != MT_LOCK_HELD)
-        return;
-    atomic_store_explicit(&lock->among_all, NULL, memory_order_relaxed);
-    atomic_store_explicit(&lock->state, 0, memory_order_release);
-}
-
 /* A directory has a link for each directory in it, and two of its own. */
 static bool is_only_thread(void)
 {
@@ -128,12 +118,12 @@ static bool is_only_thread(void)
     return only;
 }
 
-bool mt_all_locks_disown_copied(void)
+bool mt_all_locks_copied(void)
 {
     if (likely(!wipes || process.known) || !is_only_thread())
         return false;
     process.known = true;
-    for_each_lock(disown);
+    mt_repair();
     return true;
 }
 
@@ -154,13 +144,20 @@ void mtmalloc_fork_parent(void)
         mt_all_locks_release();
 }
 
+static void forget_sleepers(struct mt_lock *lock)
+{
+    atomic_store_explicit(&lock->sleepers, 0, memory_order_relaxed);
+}
+
 void mtmalloc_fork_child(void)
 {
     if (mt_thread.all_locks == 0)
         return;
     process.known = true;
-    for_each_lock(disown);
+    for_each_lock(forget_sleepers);
     if (mt_thread.exclusive)
         mt_stats_forget();
+    else
+        mt_repair();
     mt_all_locks_release();
 }

@@ -19,10 +19,10 @@ void mt_all_locks_acquire(void);
 void mt_all_locks_release(void);
 
 /*
- * In a process that a raw clone made without telling: the locks that threads of its parent held,
- * who are not here, become free. False: this is no such process, or it has been done, or it has
- * threads of its own by now, who may hold them.
+ * In a process that a raw clone made without telling: repair what threads of its parent, who are
+ * not here, had locked. False: this is no such process, or it has been done, or it has threads of
+ * its own by now, who may hold the locks.
  */
-bool mt_all_locks_disown_copied(void);
+bool mt_all_locks_copied(void);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "os.h"
 
+#include <string.h>
+
 #define FIRST_BITS 8u
 
 /* A table grows to twice its size when it has as many blocks as chains. Where there is no memory
@@ -40,6 +42,14 @@ static void grow(void)
         }
     if (old != first_chains)
         mt_os_unmap(old, old_size * sizeof *old);
+}
+
+void mt_live_start_over(void)
+{
+    memset(first_chains, 0, sizeof first_chains);
+    chains = first_chains;
+    bits = FIRST_BITS;
+    count = 0;
 }
 
 void mt_live_insert(struct mt_block *block)

@@ -28,6 +28,9 @@ static_assert(sizeof(struct mt_block) == 2 * MT_BLOCK_GRAIN, "keeps the data ali
 
 void mt_live_insert(struct mt_block *block);
 
+/* Forget all. */
+void mt_live_start_over(void);
+
 /* NULL: no live block has this pointer. */
 struct mt_block *mt_live_remove(const void *p);
 

@@ -78,7 +78,7 @@ static void sleep_while_held(struct mt_lock *lock, uint64_t limit_ns)
 static bool sleep_until_taken(struct mt_lock *lock, bool (*in_vain)(void))
 {
     do {
-        if (!mt_all_locks_disown_copied())
+        if (!mt_all_locks_copied())
             sleep_while_held(lock, in_vain != NULL ? SLEEP_DOUBTING_NS : 0);
         if (try(lock))
             return true;

@@ -16,6 +16,8 @@ struct mt_oversize_totals mt_oversize_totals;
 /* Free blocks. */
 static struct mt_node *by_size, *by_address;
 
+static bool started_over;
+
 bool mt_oversize_acquire(void)
 {
     return mt_heap_lock(&mt_oversize_lock, mt_stats_oversize_row());
@@ -42,6 +44,16 @@ static size_t data_size(size_t requested)
 {
     size_t least = requested > MT_BUFFER_MAX ? requested : MT_BUFFER_MAX + 1;
     return ALIGN_UP(least, (size_t)MT_BLOCK_GRAIN);
+}
+
+void mt_oversize_start_over(void)
+{
+    by_size = NULL;
+    by_address = NULL;
+    mt_oversize_totals.free = 0;
+    mt_live_start_over();
+    mt_region_start_over();
+    started_over = true;
 }
 
 /* ---- free blocks ------------------------------------------------------------------------- */
@@ -225,7 +237,7 @@ void mt_oversize_free(void *p)
     struct mt_block *block = mt_live_remove(p);
     if (block == NULL) {
         mt_oversize_release();
-        if (mt_option_bits() & MTDOUBLEFREE)
+        if (started_over || mt_option_bits() & MTDOUBLEFREE)
             return;
         mt_abort_double_free(p);
     }

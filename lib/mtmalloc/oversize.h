@@ -31,6 +31,10 @@ size_t mt_oversize_usable_size(void *p);
 /* Give back what is behind the first `size` bytes, if that is oversize by itself. */
 void mt_oversize_trim(void *p, size_t size);
 
+/* Forget all blocks, free and live, and the region they are carved from: in a copy of the process
+ * in which they may be half changed. Blocks of before can be used; to free them does nothing. */
+void mt_oversize_start_over(void);
+
 struct mt_oversize_totals {
     uint64_t held_bytes;
     uint64_t live, live_bytes, requested_bytes;

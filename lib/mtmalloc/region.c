@@ -92,6 +92,12 @@ static char *carve(size_t size)
     return low + left;
 }
 
+void mt_region_start_over(void)
+{
+    low = NULL;
+    left = 0;
+}
+
 void *mt_region_alloc(size_t size)
 {
     if (size <= left)

@@ -13,6 +13,9 @@
  */
 void *mt_region_alloc(size_t size);
 
+/* Carve from a new region. */
+void mt_region_start_over(void);
+
 /* Any thread, without a lock, for any value. */
 bool mt_region_owns(const void *p);
 
