@@ -8,11 +8,17 @@
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-static json_object *json_interval(const struct statistics_interval *interval)
+static json_object *json_value(double value, int measure)
+{
+    return measure_rows[measure].unit == UNIT_SHARE ? emit_json_share(value)
+                                                    : emit_json_number(value);
+}
+
+static json_object *json_interval(const struct statistics_interval *interval, int measure)
 {
     json_object *pair = json_object_new_array();
-    json_object_array_add(pair, emit_json_number(interval->low));
-    json_object_array_add(pair, emit_json_number(interval->high));
+    json_object_array_add(pair, json_value(interval->low, measure));
+    json_object_array_add(pair, json_value(interval->high, measure));
     return pair;
 }
 
@@ -27,7 +33,7 @@ static json_object *json_runs(const struct compare *compare, const struct compar
         json_object_object_add(run, "round", emit_json_count(i + 1));
         for (int m = 0; m < MEASURES; m++)
             json_object_object_add(run, measure_rows[m].field,
-                                   emit_json_number(item->rounds[i].value[m]));
+                                   json_value(item->rounds[i].value[m], m));
         json_object_array_add(runs, run);
     }
     return runs;
@@ -52,9 +58,9 @@ static json_object *json_item(const struct compare *compare, const struct compar
     json_object *median = json_object_new_object(), *ci95 = json_object_new_object();
     for (int m = 0; m < MEASURES; m++) {
         json_object_object_add(median, measure_rows[m].field,
-                               emit_json_number(verdict->measures[m].median));
+                               json_value(verdict->measures[m].median, m));
         json_object_object_add(ci95, measure_rows[m].field,
-                               json_interval(&verdict->measures[m].interval));
+                               json_interval(&verdict->measures[m].interval, m));
     }
     json_object_object_add(object, "name", emit_json_text(item->name));
     json_object_object_add(object, "runs", json_runs(compare, item));
@@ -74,8 +80,8 @@ static json_object *json_verdict(const struct verdict *verdict)
     for (int m = 0; m < MEASURES; m++) {
         const struct verdict_measure *row = &verdict->measures[m];
         json_object *measure = json_object_new_object();
-        json_object_object_add(measure, "difference", emit_json_number(row->difference.difference));
-        json_object_object_add(measure, "ci95", json_interval(&row->difference.interval));
+        json_object_object_add(measure, "difference", json_value(row->difference.difference, m));
+        json_object_object_add(measure, "ci95", json_interval(&row->difference.interval, m));
         json_object_object_add(measure, "share", emit_json_share(row->share));
         json_object_object_add(measure, "p", emit_json_share(row->probability));
         json_object_object_add(measure, "p_corrected", emit_json_share(row->corrected));
@@ -93,14 +99,13 @@ static json_object *json_verdict(const struct verdict *verdict)
 static json_object *json_ceiling(const struct verdict *first)
 {
     const struct verdict_measure *measures = first->measures;
-    double threads = measures[MEASURE_thread_ns].median;
     char text[1024];
     json_object *object = json_object_new_object();
     ceiling_words(first, text, sizeof text);
     json_object_object_add(object, "allocator_share",
-                           emit_json_share(measures[MEASURE_alloc_ns].median / threads));
+                           emit_json_share(measures[MEASURE_alloc_share].median));
     json_object_object_add(object, "wait_share",
-                           emit_json_share(measures[MEASURE_wait_ns].median / threads));
+                           emit_json_share(measures[MEASURE_wait_share].median));
     json_object_object_add(object, "text", emit_json_text(*text ? text : NULL));
     return object;
 }
@@ -155,12 +160,17 @@ static void csv_row(struct emit_csv *csv, const struct compare_item *item,
     emit_csv_count(csv, item->failure_count);
     for (int m = 0; m < MEASURES; m++) {
         const struct verdict_measure *row = &verdict->measures[m];
-        emit_csv_number(csv, row->median);
-        emit_csv_number(csv, row->interval.low);
-        emit_csv_number(csv, row->interval.high);
-        emit_csv_number(csv, row->difference.difference);
-        emit_csv_number(csv, row->difference.interval.low);
-        emit_csv_number(csv, row->difference.interval.high);
+        const double values[] = {row->median,
+                                 row->interval.low,
+                                 row->interval.high,
+                                 row->difference.difference,
+                                 row->difference.interval.low,
+                                 row->difference.interval.high};
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+            if (measure_rows[m].unit == UNIT_SHARE)
+                emit_csv_share(csv, values[i]);
+            else
+                emit_csv_number(csv, values[i]);
         emit_csv_share(csv, row->corrected);
     }
     emit_csv_end(csv);

@@ -1,70 +1,175 @@
 /* SPDX-License-Identifier: MIT */
 #include "costs.h"
 
+#include <analyze_memory.h>
+#include <latency.h>
 #include <malloctap/reader.h>
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
-struct times {
+struct costs {
     double alloc_ns;
     double wait_ns;
-    bool probed; /* one sample was */
-    bool lost;   /* some are missing, so that the sums are too small */
+    double alloc_thread_max_ns;
+    /* of the threads whose lives are known: those that ended long ago are in one sum */
+    double known_alloc_ns;
+    double known_wait_ns;
+    double lives_ns;
+    bool probed;
+    bool classed; /* it is known whether calls waited */
+    bool lost;    /* so many calls are missing that the sums are too small */
 };
 
-static void times_add(struct times *times, const struct malloctap_record *record)
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static void latency_take(struct costs *costs, const struct malloctap_latency *row)
 {
-    if (record->kind != MALLOCTAP_RECORD_ALLOC && record->kind != MALLOCTAP_RECORD_FREE)
+    double alloc_ns = 0, wait_ns = 0;
+    for (int op = 0; op < MALLOCTAP_OPS; op++) {
+        struct latency_op calls = latency_read(row, (enum malloctap_op)op);
+        alloc_ns += calls.time_ns.value;
+        wait_ns += calls.wait_ns.value;
+        costs->probed |= calls.samples > 0;
+        costs->classed |= latency_classed(&calls);
+    }
+    costs->alloc_ns += alloc_ns;
+    costs->wait_ns += wait_ns;
+    if (!row->thread)
         return;
-    const struct malloctap_sample *sample = (const struct malloctap_sample *)record;
-    if (!sample->probe)
-        return;
-    times->probed = true;
-    times->alloc_ns += sample->weight * (double)sample->time_ns;
-    times->wait_ns += sample->weight * (double)sample->wait_ns;
+    costs->known_alloc_ns += alloc_ns;
+    costs->known_wait_ns += wait_ns;
+    costs->alloc_thread_max_ns = fmax(costs->alloc_thread_max_ns, alloc_ns);
 }
 
-static void recording_times(const char *path, struct times *times)
+/* One call in a hundred that was not recorded is within what the estimates are worth anyway. */
+static bool much_lost(const struct malloctap_recording *recording)
 {
-    struct malloctap_recording *recording;
-    struct malloctap_cursor *cursor;
-    struct malloctap_event event;
-    if (malloctap_recording_open(path, &recording, NULL)) {
-        times->lost = true;
-        return;
-    }
-    const struct malloctap_losses *lost = &malloctap_recording_header(recording)->lost;
     struct malloctap_counters totals;
     malloctap_recording_totals(recording, &totals);
-    times->lost |= lost->records_overwritten || lost->records_no_space || totals.samples_lost;
-    if (malloctap_cursor_open(recording, &cursor, NULL) == 0) {
-        int more;
-        while ((more = malloctap_cursor_next(cursor, &event, NULL)) != 0) {
-            if (more > 0)
-                times_add(times, event.record);
-            times->lost |= more < 0;
-        }
-        malloctap_cursor_close(cursor);
-    } else {
-        times->lost = true;
-    }
-    malloctap_recording_close(recording);
+    return totals.samples_lost > totals.samples / 100 ||
+           malloctap_recording_header(recording)->lost.threads_no_space > 0;
 }
+
+static void times_take(struct costs *costs, struct malloctap_recording *recording)
+{
+    struct malloctap_latency row;
+    struct malloctap_thread_slot thread;
+    uint64_t end = malloctap_recording_duration_ns(recording);
+    for (uint64_t at = 0; malloctap_recording_next_latency(recording, &at, &row);)
+        latency_take(costs, &row);
+    for (uint64_t at = 0; malloctap_recording_next_thread(recording, &at, &thread);) {
+        uint64_t birth = malloctap_recording_ns(recording, thread.birth_ticks);
+        uint64_t death =
+            thread.death_ticks ? malloctap_recording_ns(recording, thread.death_ticks) : end;
+        costs->lives_ns += death > birth ? (double)(death - birth) : 0;
+    }
+    costs->lost |= much_lost(recording);
+}
+
+static void times_give(const struct costs *costs, struct measures *ret)
+{
+    bool known = costs->probed && !costs->lost, classed = known && costs->classed;
+    ret->value[MEASURE_alloc_ns] = known ? costs->alloc_ns : NAN;
+    ret->value[MEASURE_wait_ns] = classed ? costs->wait_ns : NAN;
+    ret->value[MEASURE_alloc_thread_max_ns] = known ? costs->alloc_thread_max_ns : NAN;
+    bool share = costs->lives_ns > 0;
+    ret->value[MEASURE_alloc_share] =
+        known && share ? costs->known_alloc_ns / costs->lives_ns : NAN;
+    ret->value[MEASURE_wait_share] =
+        classed && share ? costs->known_wait_ns / costs->lives_ns : NAN;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+/* A process with its peak, from its start to its end: its memory at any time was not more. */
+struct change {
+    uint64_t at_ns;
+    double bytes;
+};
+
+static int by_time_then_larger(const void *left, const void *right)
+{
+    const struct change *a = left, *b = right;
+    if (a->at_ns != b->at_ns)
+        return a->at_ns < b->at_ns ? -1 : 1;
+    return (a->bytes < b->bytes) - (a->bytes > b->bytes);
+}
+
+/* A process that was killed has not written its peak at the end; its samples have the peak so far.
+ */
+static double peak_take(struct malloctap_recording *recording)
+{
+    struct malloctap_cursor *cursor;
+    struct malloctap_event event;
+    double peak = (double)malloctap_recording_header(recording)->peak_rss_bytes;
+    if (peak > 0 || malloctap_cursor_open(recording, &cursor, NULL))
+        return peak;
+    for (int more; (more = malloctap_cursor_next(cursor, &event, NULL)) != 0;) {
+        const struct malloctap_sample *sample = (const struct malloctap_sample *)event.record;
+        if (more > 0 && (event.record->kind == MALLOCTAP_RECORD_ALLOC ||
+                         event.record->kind == MALLOCTAP_RECORD_FREE))
+            peak = fmax(peak, (double)sample->peak_rss_kib * 1024);
+    }
+    malloctap_cursor_close(cursor);
+    return peak;
+}
+
+/* NaN: of one process it is not known. */
+static double largest_sum(struct change *changes, size_t count)
+{
+    double sum = 0, largest = 0;
+    qsort(changes, count, sizeof *changes, by_time_then_larger);
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].bytes == 0)
+            return NAN;
+        sum += changes[i].bytes;
+        largest = fmax(largest, sum);
+    }
+    return largest;
+}
+
+/* Executing another program begins a new recording of the same process. */
+static size_t processes(const struct output_recordings *recordings)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < recordings->count; i++) {
+        size_t same = 0;
+        while (same < i && recordings->rows[same].pid != recordings->rows[i].pid)
+            same++;
+        count += same == i;
+    }
+    return count;
+}
+
+/* ---- all of a run --------------------------------------------------------------------------- */
 
 void costs_take(const struct output_recordings *recordings, struct measures *ret)
 {
-    struct times times = {0};
+    struct costs costs = {0};
+    struct change *changes = memory_zeroed(2 * recordings->count + 1, sizeof *changes);
     double calls = 0, bytes = 0;
     for (size_t i = 0; i < recordings->count; i++) {
         const struct output_recording *row = &recordings->rows[i];
+        struct malloctap_recording *recording;
         calls += (double)row->calls;
         bytes += (double)row->bytes_requested;
-        recording_times(row->path, &times);
+        if (malloctap_recording_open(row->path, &recording, NULL)) {
+            costs.lost = true;
+            continue; /* with changes of 0 bytes: not known */
+        }
+        double peak = peak_take(recording);
+        uint64_t end_ns = row->start_ns + malloctap_recording_duration_ns(recording);
+        changes[2 * i] = (struct change){row->start_ns, peak};
+        changes[2 * i + 1] = (struct change){end_ns, -peak};
+        times_take(&costs, recording);
+        malloctap_recording_close(recording);
     }
-    bool known = times.probed && !times.lost;
+    times_give(&costs, ret);
     ret->value[MEASURE_calls] = calls;
     ret->value[MEASURE_bytes_requested] = bytes;
-    ret->value[MEASURE_alloc_ns] = known ? times.alloc_ns : NAN;
-    ret->value[MEASURE_wait_ns] = known ? times.wait_ns : NAN;
+    ret->value[MEASURE_processes] = (double)processes(recordings);
+    ret->value[MEASURE_tree_rss_bytes] = largest_sum(changes, 2 * recordings->count);
+    free(changes);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* costs.h - what a recording says that calls to the allocator cost. */
+/* costs.h - what the recordings of a run say of it. */
 #ifndef TOOLS_COSTS_H
 #define TOOLS_COSTS_H
 
@@ -7,9 +7,10 @@
 #include "output.h"
 
 /*
- * Add up the recordings of one run, those of children included: calls, bytes requested, and the
- * time inside the allocator and waiting for it as estimated from probed samples. The times stay
- * unknown where no sample was probed, or where samples were lost or overwritten.
+ * Add up the recordings of one run, those of children included: calls, bytes requested, processes
+ * and their memory, and the time inside the allocator and waiting for it as estimated from probed
+ * calls. Times are NaN where no call was probed or many were lost; waiting also where the kernel
+ * could not be asked.
  */
 void costs_take(const struct output_recordings *recordings, struct measures *ret);
 

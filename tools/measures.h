@@ -10,7 +10,7 @@ enum measure {
     MEASURES
 };
 
-enum measure_unit { UNIT_NANOSECONDS, UNIT_BYTES, UNIT_COUNT };
+enum measure_unit { UNIT_NANOSECONDS, UNIT_BYTES, UNIT_COUNT, UNIT_SHARE };
 enum measure_role { ROLE_QUESTION, ROLE_DETAIL, ROLE_FACT };
 
 struct measure_row {

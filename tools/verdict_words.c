@@ -166,22 +166,22 @@ void verdict_words(const struct verdict *verdict, char *ret, size_t size)
 
 void ceiling_words(const struct verdict *first, char *ret, size_t size)
 {
-    double in_malloc = first->measures[MEASURE_alloc_ns].median;
-    double waiting = first->measures[MEASURE_wait_ns].median;
-    double threads = first->measures[MEASURE_thread_ns].median;
-    double most = first->measures[MEASURE_alloc_thread_max_ns].median;
+    const struct verdict_measure *measures = first->measures;
+    const struct verdict_measure *share = &measures[MEASURE_alloc_share];
+    double waiting = measures[MEASURE_wait_share].median;
+    double most = measures[MEASURE_alloc_thread_max_ns].median;
     struct sentence sentence = {ret, size, 0};
     *ret = '\0';
-    if (!isfinite(in_malloc / threads))
+    if (isnan(share->median))
         return;
     put(&sentence, "The ceiling: under %s, malloc and free take %s of the threads' time",
-        first->name, share_words(in_malloc / threads).text);
-    if (isfinite(waiting / threads))
-        put(&sentence, " (%s of it waiting)", share_words(waiting / threads).text);
-    put(&sentence, ", %s in all", time_words(in_malloc).text);
-    if (isfinite(most))
-        put(&sentence, ", %s in the thread that spends most there", time_words(most).text);
+        first->name, share_words(share->median).text);
+    if (!isnan(share->interval.low))
+        put(&sentence, " (%.1f to %.1f %%)", 100 * share->interval.low, 100 * share->interval.high);
+    if (!isnan(waiting))
+        put(&sentence, ", %s waiting", share_words(waiting).text);
     put(&sentence,
-        ". No allocator can give back more of it; what one changes outside its own calls "
-        "(caches, page faults) comes on top.");
+        "; %s in all, %s in the thread that spends most there. No allocator can give back more of "
+        "it; what one changes outside its own calls (caches, page faults) comes on top.",
+        time_words(measures[MEASURE_alloc_ns].median).text, time_words(most).text);
 }

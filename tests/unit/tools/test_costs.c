@@ -14,63 +14,137 @@
 #include <math.h>
 #include <string.h>
 
-enum { PROBED = 1, UNPROBED = 0 };
+enum { PEAK = 1 << 20, SAMPLED_PEAK_KIB = 700 };
 
-/* A recording of one thread: 100 calls of 64 bytes, one of them sampled. */
-static void recording_write(const char *name, uint32_t probe, uint64_t overwritten)
+/* A process of one thread that lived a second: 100 calls of 64 bytes, which took 15 us, 10 of them
+ * waiting. */
+struct process {
+    uint32_t pid;
+    uint64_t start_s;
+    enum malloctap_probe probe; /* NONE: no histograms */
+    uint64_t samples_lost;
+    bool killed; /* without a word about its memory */
+};
+
+static void latency_fill(struct recording_builder *builder, uint64_t thread,
+                         enum malloctap_probe probe)
+{
+    struct malloctap_latency *row = recording_builder_add_latency(builder);
+    row->thread = thread;
+    row->ops[MALLOCTAP_OP_MALLOC].samples = 2;
+    row->ops[MALLOCTAP_OP_MALLOC].weight[probe] = 100;
+    row->ops[MALLOCTAP_OP_MALLOC].time_ns = 15000;
+    row->ops[MALLOCTAP_OP_MALLOC].wait_ns = 10000;
+}
+
+static void recording_write(const char *name, struct process process)
 {
     struct recording_builder *builder = recording_builder_create();
     struct malloctap_thread_slot *thread = recording_builder_add_thread(builder, 1, "main");
-    recording_builder_header(builder)->lost.records_overwritten = overwritten;
+    struct malloctap_header *header = recording_builder_header(builder);
+    header->pid = process.pid;
+    header->start_realtime_ns = process.start_s * 1000000000;
+    header->end_ticks = header->start_ticks + 1000000000;
+    header->peak_rss_bytes = process.killed ? 0 : PEAK;
+    thread->birth_ticks = header->start_ticks;
+    thread->death_ticks = header->end_ticks;
     thread->counters.calls[MALLOCTAP_OP_MALLOC][7] = 100;
     thread->counters.bytes[MALLOCTAP_OP_MALLOC] = 6400;
+    thread->counters.samples = 200;
+    thread->counters.samples_lost = process.samples_lost;
+    if (process.probe != MALLOCTAP_PROBE_NONE)
+        latency_fill(builder, 1, process.probe);
     recording_builder_add_alloc(builder, 1,
                                 (struct malloctap_sample){.ticks = 2000,
                                                           .address = 4096,
                                                           .size = 64,
                                                           .weight = 50,
-                                                          .probe = probe,
-                                                          .time_ns = 300,
-                                                          .wait_ns = 200});
+                                                          .peak_rss_kib = SAMPLED_PEAK_KIB});
     assert_int_equal(recording_builder_write(builder, folder_path(name)), 0);
     recording_builder_destroy(builder);
 }
 
-static struct measures taken(const char *name)
+static double taken(const char *name, enum measure measure)
 {
     struct output_recordings recordings;
     struct measures measures;
+    measures_clear(&measures);
     output_find(folder_path(name), 0, &recordings);
     costs_take(&recordings, &measures);
     output_recordings_deinit(&recordings);
-    return measures;
+    return measures.value[measure];
 }
 
 static void children_are_added(void **state)
 {
-    recording_write("a.mtap", PROBED, 0);
-    recording_write("a.17.mtap", PROBED, 0);
-    struct measures measures = taken("a.mtap");
-    assert_true(measures.value[MEASURE_calls] == 200);
-    assert_true(measures.value[MEASURE_bytes_requested] == 12800);
-    assert_true(measures.value[MEASURE_alloc_ns] == 2 * 50 * 300);
-    assert_true(measures.value[MEASURE_wait_ns] == 2 * 50 * 200);
+    recording_write("a.mtap", (struct process){.pid = 1, .probe = MALLOCTAP_PROBE_BLOCKED});
+    recording_write("a.17.mtap", (struct process){.pid = 17, .probe = MALLOCTAP_PROBE_FAST});
+    assert_true(taken("a.mtap", MEASURE_calls) == 200);
+    assert_true(taken("a.mtap", MEASURE_bytes_requested) == 12800);
+    assert_true(taken("a.mtap", MEASURE_processes) == 2);
+    assert_true(taken("a.mtap", MEASURE_alloc_ns) == 30000);
+    assert_true(taken("a.mtap", MEASURE_wait_ns) == 20000);
+    assert_true(taken("a.mtap", MEASURE_alloc_thread_max_ns) == 15000);
+    assert_float_equal(taken("a.mtap", MEASURE_alloc_share), 30e3 / 2e9, 1e-12);
+    assert_float_equal(taken("a.mtap", MEASURE_wait_share), 20e3 / 2e9, 1e-12);
 }
 
 static void times_are_unknown_without_probes(void **state)
 {
-    recording_write("b.mtap", UNPROBED, 0);
-    struct measures measures = taken("b.mtap");
-    assert_true(measures.value[MEASURE_calls] == 100);
-    assert_true(isnan(measures.value[MEASURE_alloc_ns]));
-    assert_true(isnan(measures.value[MEASURE_wait_ns]));
+    recording_write("b.mtap", (struct process){.pid = 1});
+    assert_true(taken("b.mtap", MEASURE_calls) == 100);
+    assert_true(isnan(taken("b.mtap", MEASURE_alloc_ns)));
+    assert_true(isnan(taken("b.mtap", MEASURE_alloc_share)));
+    assert_true(isnan(taken("b.mtap", MEASURE_wait_ns)));
 }
 
-static void times_are_unknown_where_samples_are_missing(void **state)
+static void waiting_is_unknown_where_the_kernel_is_not_asked(void **state)
 {
-    recording_write("c.mtap", PROBED, 1);
-    assert_true(isnan(taken("c.mtap").value[MEASURE_alloc_ns]));
-    assert_true(taken("c.mtap").value[MEASURE_calls] == 100);
+    recording_write("c.mtap", (struct process){.pid = 1, .probe = MALLOCTAP_PROBE_UNCLASSED});
+    assert_true(taken("c.mtap", MEASURE_alloc_ns) == 15000);
+    assert_true(isnan(taken("c.mtap", MEASURE_wait_ns)));
+    assert_true(isnan(taken("c.mtap", MEASURE_wait_share)));
+}
+
+static void times_are_unknown_where_many_samples_are_missing(void **state)
+{
+    struct process process = {.pid = 1, .probe = MALLOCTAP_PROBE_FAST, .samples_lost = 2};
+    recording_write("d.mtap", process);
+    assert_true(taken("d.mtap", MEASURE_alloc_ns) == 15000);
+    process.samples_lost = 3;
+    recording_write("d.mtap", process);
+    assert_true(isnan(taken("d.mtap", MEASURE_alloc_ns)));
+    assert_true(taken("d.mtap", MEASURE_calls) == 100);
+}
+
+/* Threads that ended long ago are one row: their time counts, but no share of lives unknown. */
+static void threads_without_a_life(void **state)
+{
+    struct recording_builder *builder = recording_builder_create();
+    struct malloctap_header *header = recording_builder_header(builder);
+    struct malloctap_thread_slot *thread = recording_builder_add_thread(builder, 1, "main");
+    header->end_ticks = header->start_ticks + 1000000000;
+    thread->birth_ticks = header->start_ticks;
+    latency_fill(builder, 1, MALLOCTAP_PROBE_FAST);
+    latency_fill(builder, 0, MALLOCTAP_PROBE_FAST);
+    assert_int_equal(recording_builder_write(builder, folder_path("e.mtap")), 0);
+    recording_builder_destroy(builder);
+    assert_true(taken("e.mtap", MEASURE_alloc_ns) == 30000);
+    assert_float_equal(taken("e.mtap", MEASURE_alloc_share), 15e3 / 1e9, 1e-12);
+    assert_true(taken("e.mtap", MEASURE_alloc_thread_max_ns) == 15000);
+}
+
+/* Memory adds up of processes that lived at once. */
+static void memory_of_the_tree(void **state)
+{
+    recording_write("f.mtap", (struct process){.pid = 1, .start_s = 10});
+    assert_true(taken("f.mtap", MEASURE_tree_rss_bytes) == PEAK);
+    recording_write("f.2.mtap", (struct process){.pid = 2, .start_s = 20});
+    assert_true(taken("f.mtap", MEASURE_tree_rss_bytes) == PEAK);
+    recording_write("f.3.mtap", (struct process){.pid = 3, .start_s = 20, .killed = true});
+    assert_true(taken("f.mtap", MEASURE_tree_rss_bytes) == PEAK + SAMPLED_PEAK_KIB * 1024);
+    recording_write("f.3.1.mtap", (struct process){.pid = 3, .start_s = 30});
+    assert_true(taken("f.mtap", MEASURE_processes) == 3);
 }
 
 int main(void)
@@ -78,7 +152,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(children_are_added),
         cmocka_unit_test(times_are_unknown_without_probes),
-        cmocka_unit_test(times_are_unknown_where_samples_are_missing),
+        cmocka_unit_test(waiting_is_unknown_where_the_kernel_is_not_asked),
+        cmocka_unit_test(times_are_unknown_where_many_samples_are_missing),
+        cmocka_unit_test(threads_without_a_life),
+        cmocka_unit_test(memory_of_the_tree),
     };
     return cmocka_run_group_tests(tests, folder_create, folder_remove);
 }

@@ -186,16 +186,16 @@ static void ceiling(void **state)
     ceiling_words(&verdict, text, sizeof text);
     assert_string_equal(text, "");
     for (size_t i = 0; i < ROUNDS; i++) {
-        rounds[i].value[MEASURE_thread_ns] = 100e9;
+        rounds[i].value[MEASURE_alloc_share] = 0.12;
         rounds[i].value[MEASURE_alloc_ns] = 12e9;
-        rounds[i].value[MEASURE_wait_ns] = 3e9;
+        rounds[i].value[MEASURE_wait_share] = 0.03;
         rounds[i].value[MEASURE_alloc_thread_max_ns] = 5e9;
     }
     verdicts_reach(&alone, 1, ROUNDS, &verdict);
     ceiling_words(&verdict, text, sizeof text);
     const char *start = "The ceiling: under libc, malloc and free take 12 % of the threads' time "
-                        "(3.0 % of it waiting), 12.0 s in all, 5.0 s in the thread that spends "
-                        "most there. No allocator can give back more of it;";
+                        "(12.0 to 12.0 %), 3.0 % waiting; 12.0 s in all, 5.0 s in the thread that "
+                        "spends most there. No allocator can give back more of it;";
     assert_memory_equal(text, start, strlen(start));
 }
 
