@@ -29,7 +29,7 @@ static always_inline void *alloc(size_t request, bool zero)
     uint32_t word = cache->first;
     uint64_t mask = cache->mask[word], rest = mask & (mask - 1);
     uint64_t counted = counts + mt_stats_taken(request);
-    if (unlikely(rest == 0 || counted & cache->due)) {
+    if (unlikely(rest == 0 || mt_stats_due(cache, counted))) {
         cache->lock.counts = counts;
         return mt_alloc_both_locked(list, cache, request, zero);
     }
@@ -81,7 +81,7 @@ void mtmalloc_free(void *p)
     }
     uint64_t mask = cache->mask[word]; /* not 0: word >= first, which stays */
     uint64_t counted = counts + mt_stats_returned(info);
-    if (unlikely(mask == 0 || mask & bit || counted & cache->due)) {
+    if (unlikely(mask == 0 || mask & bit || mt_stats_due(cache, counted))) {
         cache->lock.counts = counts;
         mt_free_locked(cache, p);
         return;

@@ -37,7 +37,7 @@ static uint32_t take_first(struct mt_cache *cache)
 static void count(struct mt_cache *cache, uint64_t what)
 {
     cache->lock.counts += what;
-    if (cache->lock.counts & cache->due || mt_thread.exclusive)
+    if (mt_stats_due(cache, cache->lock.counts) || mt_thread.exclusive)
         mt_stats_publish(cache);
 }
 

@@ -22,15 +22,29 @@
 
 #define MT_STATS_DUE(n) ((n)*MT_LOCK_TAKEN | (n)*MT_LOCK_RETURNED)
 
+/* Without acquisitions and memory, to measure what counting them costs; never for use. */
+#ifdef MTMALLOC_UNCOUNTED
+#define MT_COUNTED 0
+#else
+#define MT_COUNTED 1
+#endif
+
 /* What the lock of a cache counts when a buffer is taken, or returned: its head tells the bytes. */
 static always_inline uint64_t mt_stats_taken(size_t request)
 {
-    return MT_LOCK_TAKEN + ((uint64_t)request << MT_LOCK_BYTES_SHIFT);
+    return MT_COUNTED ? MT_LOCK_TAKEN + ((uint64_t)request << MT_LOCK_BYTES_SHIFT) : 0;
 }
 
 static always_inline uint64_t mt_stats_returned(uint64_t head_info)
 {
-    return MT_LOCK_RETURNED - ((uint64_t)MT_HEAD_REQUESTED(head_info) << MT_LOCK_BYTES_SHIFT);
+    uint64_t bytes = MT_HEAD_REQUESTED(head_info);
+    return MT_COUNTED ? MT_LOCK_RETURNED - (bytes << MT_LOCK_BYTES_SHIFT) : 0;
+}
+
+/* Enough to publish. */
+static always_inline bool mt_stats_due(const struct mt_cache *cache, uint64_t counts)
+{
+    return MT_COUNTED && counts & cache->due;
 }
 
 size_t mt_stats_row_count(uint32_t lists);

@@ -2,11 +2,12 @@
 /*
  * allocators.c - the allocators beside each other on the same work.
  *
- *   allocators [--brief] [--rounds N] LIBMTMALLOC
+ *   allocators [--brief] [--rounds N] [--uncounted LIBRARY] LIBMTMALLOC
  *
  * Every measurement is a process of its own, with the allocator preloaded; rounds are interleaved,
  * so that a disturbance meets all alike; medians are compared. Prints ratios to default glibc, peak
- * RSS, and how the time of one operation grows with the number of blocks.
+ * RSS, and how the time of one operation grows with the number of blocks. --uncounted: also what
+ * mtmalloc's statistics cost, against a build of it without them.
  */
 #include "workloads.h"
 
@@ -159,16 +160,46 @@ static void print_line(const char *name, const char *count, int rounds)
     fflush(stdout);
 }
 
+/* Operations of a workload, as text; a twentieth for a brief run. */
+static const char *operations_of(const char *workload, int brief)
+{
+    static char count[32];
+    uint64_t operations = workload_operations(workload) / (brief ? 20 : 1);
+    snprintf(count, sizeof count, "%lu", (unsigned long)operations);
+    return count;
+}
+
+/* The median of the ratios of each round: what disturbs a round disturbs both. */
+static void print_costs(const struct allocator *counted, const struct allocator *uncounted,
+                        int rounds, int brief)
+{
+    printf("\nStatistics: time with them to time without, median of %d rounds (and quartiles)\n",
+           rounds);
+    static const char *const names[] = {
+#define X(name, threads, about) #name,
+        WORKLOADS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *count = operations_of(names[i], brief);
+        double ratios[ROUNDS_MAX];
+        for (int round = 0; round < rounds; round++) {
+            /* Who runs second finds a warmer processor: in turn. */
+            double first = measure(round % 2 ? counted : uncounted, names[i], count).ns;
+            double second = measure(round % 2 ? uncounted : counted, names[i], count).ns;
+            ratios[round] = round % 2 ? first / second : second / first;
+        }
+        double middle = median(ratios, rounds); /* sorts them */
+        printf("%-16s %.3f (%.3f...%.3f)\n", names[i], middle, ratios[rounds / 4],
+               ratios[rounds - 1 - rounds / 4]);
+        fflush(stdout);
+    }
+}
+
 static void print_tables(int rounds, int brief)
 {
     print_header("ns (to glibc)");
-#define X(name, threads, about)                                                                    \
-    {                                                                                              \
-        char count[32];                                                                            \
-        uint64_t operations = workload_operations(#name) / (brief ? 20 : 1);                       \
-        snprintf(count, sizeof count, "%lu", (unsigned long)operations);                           \
-        print_line(#name, count, rounds);                                                          \
-    }
+#define X(name, threads, about) print_line(#name, operations_of(#name, brief), rounds);
     WORKLOADS(X)
 #undef X
     static const char *const kinds[] = {"scale-small", "scale-oversize"};
@@ -192,21 +223,28 @@ int main(int argc, char **argv)
     if (argc == 3 && argv[1][0] != '\0' && strcmp(argv[1], "--brief") != 0)
         return run_measured(argv[1], strtoull(argv[2], NULL, 10));
     int brief = 0, rounds = 7, i = 1;
+    struct allocator counted = {.name = "mtmalloc"}, uncounted = {.name = "without statistics"};
     for (; i < argc - 1; i++)
         if (strcmp(argv[i], "--brief") == 0) {
             brief = 1;
             rounds = 1;
         } else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc - 1) {
             rounds = atoi(argv[++i]);
+        } else if (strcmp(argv[i], "--uncounted") == 0 && i + 1 < argc - 1) {
+            uncounted.preload = argv[++i];
         } else {
             break;
         }
     if (i != argc - 1 || rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: allocators [--brief] [--rounds 1...%d] LIBMTMALLOC\n", ROUNDS_MAX);
+        fprintf(stderr,
+                "usage: allocators [--brief] [--rounds 1...%d] [--uncounted LIBRARY] LIBMTMALLOC\n",
+                ROUNDS_MAX);
         return 2;
     }
-    allocators[2].preload = argv[i];
+    allocators[2].preload = counted.preload = argv[i];
     keep_installed();
     print_tables(rounds, brief);
+    if (uncounted.preload != NULL)
+        print_costs(&counted, &uncounted, rounds, brief);
     return 0;
 }
