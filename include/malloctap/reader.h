@@ -57,6 +57,9 @@ const char *malloctap_recording_path(const struct malloctap_recording *recording
 /* Convert a point in the recording's clock to nanoseconds since the recording began (0 if before). */
 uint64_t malloctap_recording_ns(const struct malloctap_recording *recording, uint64_t ticks);
 
+/* The first point in the recording's clock that is `ns` nanoseconds or more after its beginning. */
+uint64_t malloctap_recording_ticks(const struct malloctap_recording *recording, uint64_t ns);
+
 /* Nanoseconds from start to end; of a running process: to now, by the wall clock; of an orphaned
  * recording: to the last thing seen in it, which takes a walk over all records. */
 uint64_t malloctap_recording_duration_ns(struct malloctap_recording *recording);

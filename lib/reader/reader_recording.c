@@ -151,6 +151,15 @@ uint64_t malloctap_recording_ns(const struct malloctap_recording *recording, uin
     return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
 
+uint64_t malloctap_recording_ticks(const struct malloctap_recording *recording, uint64_t ns)
+{
+    const struct malloctap_header *header = &recording->header;
+    unsigned __int128 scaled = (unsigned __int128)ns << header->clock_shift;
+    unsigned __int128 ticks = scaled / header->clock_mult + (scaled % header->clock_mult != 0);
+    return ticks > UINT64_MAX - header->start_ticks ? UINT64_MAX
+                                                    : header->start_ticks + (uint64_t)ticks;
+}
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;

@@ -162,9 +162,20 @@ static struct walk read_in_order_of_time(struct malloctap_recording *recording, 
     return walk;
 }
 
-/* The same records in either order, unless the file changes meanwhile. */
-static void read_records(struct malloctap_recording *recording, size_t size)
+/* Bytes that may hold records: of a packed recording, more than the file has. */
+static size_t size_of_chunks(struct malloctap_recording *recording)
 {
+    const struct malloctap_header *header = malloctap_recording_header(recording);
+    size_t size = 0;
+    for (uint32_t i = 0; i < header->extent_count; i++)
+        size += header->extents[i].kind == MALLOCTAP_EXTENT_CHUNKS ? header->extents[i].size : 0;
+    return size;
+}
+
+/* The same records in either order, unless the file changes meanwhile. */
+static void read_records(struct malloctap_recording *recording)
+{
+    size_t size = size_of_chunks(recording);
     struct walk claim = read_in_order_of_claim(recording, size);
     struct walk time = read_in_order_of_time(recording, 0, UINT64_MAX, size);
     if (malloctap_recording_check(recording, NULL) == 0)
@@ -193,7 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_header(recording);
     read_counters(recording);
     read_tables(recording);
-    read_records(recording, size);
+    read_records(recording);
     for (uint32_t id = 0; id < 600; id++)
         read_stack(recording, id);
     malloctap_recording_check(recording, &error);
@@ -202,7 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     REQUIRE(ftruncate(fd, (off_t)(size / 2)) == 0);
     read_counters(recording);
     read_tables(recording);
-    read_records(recording, size);
+    read_records(recording);
     malloctap_recording_refresh(recording, &error);
     malloctap_recording_close(recording);
     return 0;
