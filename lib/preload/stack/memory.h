@@ -16,9 +16,16 @@
 #include <stdint.h>
 
 #define MEMORY_FRAMES 272u /* those of the deepest stack, and room to move */
-#define MEMORY_OWN 8u
+#define MEMORY_OWN 12u
 #define MEMORY_MODULES 16u
 #define MEMORY_PLACES 256u
+
+enum memory_flags {
+    MEMORY_NEEDS_FP = 1, /* the frame's step, or one outside it, depends on fp */
+    MEMORY_READS_FP = 2, /* the caller's fp, which is needed, was saved by the frame */
+    MEMORY_UNUSUAL = 4,  /* more than the return address and that fp decide where the step leads */
+    MEMORY_END = 8,      /* there is no step from here */
+};
 
 struct memory_frame {
     uint64_t pc, sp, fp;
@@ -26,7 +33,19 @@ struct memory_frame {
     uint32_t id;      /* of the stack that begins here; 0: not known */
     uint16_t modules; /* the modules of this frame and all outside it, a bit each */
     uint8_t module;   /* its own; MEMORY_MODULES: none */
-    uint8_t needs_fp; /* its step or one outside it depends on fp */
+    uint8_t flags;
+};
+
+/* The way out of our own frames, as offsets from the stack pointer that a walk starts with. Our
+ * code stays where it is, so the return addresses alone decide whether it is the same way. */
+struct memory_way {
+    uint32_t count;    /* of our own frames; 0: nothing is known */
+    uint16_t cfa;      /* of the last one: the stack pointer of the first other frame */
+    uint16_t saved_fp; /* where that frame's fp is; cfa: still in its register */
+    struct {
+        uint64_t pc; /* of our frame */
+        uint64_t ra; /* where its return address is */
+    } frames[MEMORY_OWN];
 };
 
 /* A module met; id 0: this slot is free. */
@@ -50,10 +69,7 @@ struct stack_memory {
     uint32_t limit;       /* of the stacks that ids stand for */
     uint16_t last_module; /* found last */
     uint16_t kept;        /* the modules that stay for as long as the process lives, a bit each */
-    struct {
-        uint64_t pc;
-        uint64_t rule;
-    } own[MEMORY_OWN]; /* our own frames, innermost first, as last met */
+    struct memory_way way;
     struct memory_module modules[MEMORY_MODULES];
     struct memory_place places[MEMORY_PLACES];
     uint64_t packed[MEMORY_FRAMES];     /* as the depot stores them */

@@ -98,7 +98,8 @@ static cold bool learn_rule(struct places *places, uintptr_t address, uint32_t i
 
 noinline bool places_find_slowly(struct places *places, uintptr_t address, struct place *ret)
 {
-    ret->rule = (struct rule){.kind = RULE_NOT_DESCRIBED};
+    struct rule rule = {.kind = RULE_NOT_DESCRIBED};
+    ret->rule = rule_pack(rule);
     if (!find_module(places, address, &ret->module))
         return false;
     if (ret->module == NO_MODULE)
@@ -106,10 +107,11 @@ noinline bool places_find_slowly(struct places *places, uintptr_t address, struc
     places->memory->last_module = (uint16_t)ret->module;
     struct memory_module module = places->memory->modules[ret->module];
     rule_key key = module.id << 48 | MALLOCTAP_FRAME_OFFSET(address - module.bias);
-    if (!rule_cache_find(places->rules, key, &ret->rule) &&
-        !learn_rule(places, address, (uint32_t)module.id, &ret->rule))
+    if (!rule_cache_find(places->rules, key, &rule) &&
+        !learn_rule(places, address, (uint32_t)module.id, &rule))
         return false;
-    *places_entry(places, address) = (struct memory_place){
-        (uint64_t)ret->module << PLACE_MODULE_SHIFT | address, rule_pack(ret->rule)};
+    ret->rule = rule_pack(rule);
+    *places_entry(places, address) =
+        (struct memory_place){(uint64_t)ret->module << PLACE_MODULE_SHIFT | address, ret->rule};
     return true;
 }

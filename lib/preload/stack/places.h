@@ -26,7 +26,7 @@ struct places {
 };
 
 struct place {
-    struct rule rule;
+    uint64_t rule;   /* packed */
     uint32_t module; /* its slot in the memory; NO_MODULE: in no object */
 };
 
@@ -56,7 +56,7 @@ static always_inline bool places_find(struct places *places, uintptr_t address, 
     uint32_t module = (uint32_t)(key >> PLACE_MODULE_SHIFT);
     if (likely((key & ((1ULL << PLACE_MODULE_SHIFT) - 1)) == address && rule != 0 &&
                places_verify(places, 1u << module))) {
-        *ret = (struct place){rule_unpack(rule), module};
+        *ret = (struct place){rule, module};
         return true;
     }
     struct place found;

@@ -27,12 +27,8 @@ void *table_publish(void **slot, void *expected, void *table, size_t size)
     return expected;
 }
 
-void *table_get(void **slot, size_t size)
+cold void *table_make(void **slot, size_t size)
 {
-    /* Pairs with the release in table_publish(). */
-    void *table = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-    if (likely(table != NULL))
-        return table;
-    table = table_map(size);
+    void *table = table_map(size);
     return table == NULL ? NULL : table_publish(slot, NULL, table, size);
 }

@@ -21,9 +21,7 @@ static uintptr_t main_stack_top;
 static uintptr_t main_thread_pointer;
 static bool may_ask;
 
-/* Lowest page of the thread's own stack that was seen readable; 0: not looked for yet. It holds for
- * as long as the thread lives, in a forked child too, where the memory is the same. */
-static _Thread_local uintptr_t own_stack_low;
+_Thread_local struct own_stack own_stack;
 
 void stack_view_prepare(bool may_ask_kernel)
 {
@@ -95,29 +93,27 @@ static uintptr_t own_stack_top(uintptr_t sp)
     return self != main_thread_pointer ? self : 0;
 }
 
-/* `sp` is below `top`. */
-static void set_own(struct stack_view *view, uintptr_t sp, uintptr_t top)
+/* Find the own stack's readable pages down to the one that holds `sp`. Where the kernel may not be
+ * asked, the main thread's is known without: as far as it may grow, nothing else is mapped below
+ * it. Of any other stack's lower end nothing is known. */
+static void find_own_stack(uintptr_t sp, uintptr_t top)
 {
-    view->own_low = sp;
-    view->own_words = top - sp > sizeof(uint64_t) ? top - sp - sizeof(uint64_t) + 1 : 0;
+    uintptr_t bottom = page_of(sp);
+    uintptr_t low = own_stack.top == top ? own_stack.low : page_of(top);
+    bool known = !may_ask && top == main_stack_top;
+    while (low > bottom && (known || stack_view_readable(low - page_size)))
+        low -= page_size;
+    own_stack = (struct own_stack){low, top};
 }
 
-void stack_view_init(struct stack_view *view, uintptr_t sp)
+noinline void stack_view_init_slowly(struct stack_view *view, uintptr_t sp)
 {
     uintptr_t top = own_stack_top(sp), bottom = page_of(sp);
+    if (sp < top && top - sp <= OWN_STACK_REACH)
+        find_own_stack(sp, top);
     *view = (struct stack_view){.low = bottom, .high = bottom + page_size};
-    if (sp >= top || top - sp > OWN_STACK_REACH)
-        return;
-    /* Below the main thread's stack, as far as it may grow, the kernel maps nothing else. Of any
-     * other stack's lower end nothing is known without asking. */
-    if (!may_ask && top == main_stack_top) {
-        set_own(view, sp, top);
-        return;
+    if (sp >= own_stack.low && sp + sizeof(uint64_t) <= own_stack.top) {
+        view->own_low = sp;
+        view->own_words = own_stack.top - sp - sizeof(uint64_t) + 1;
     }
-    uintptr_t low = own_stack_low != 0 && own_stack_low <= top ? own_stack_low : page_of(top);
-    while (low > bottom && stack_view_readable(low - page_size))
-        low -= page_size;
-    own_stack_low = low;
-    if (low <= bottom)
-        set_own(view, sp, top);
 }

@@ -27,8 +27,28 @@ struct stack_view {
  * end early. */
 void stack_view_prepare(bool may_ask_kernel);
 
+/* The stack that a thread was started with. */
+struct own_stack {
+    uintptr_t low; /* the lowest page that was seen readable; 0: not looked for yet */
+    uintptr_t top;
+};
+
+/* It holds for as long as the thread lives, in a forked child too, where the memory is the same. */
+extern HIDDEN _Thread_local struct own_stack own_stack __attribute__((tls_model("initial-exec")));
+
+void stack_view_init_slowly(struct stack_view *view, uintptr_t sp);
+
 /* A view for a walk that starts at `sp`, a stack pointer of the calling thread in use. */
-void stack_view_init(struct stack_view *view, uintptr_t sp);
+static always_inline void stack_view_init(struct stack_view *view, uintptr_t sp)
+{
+    uintptr_t top = own_stack.top;
+    if (unlikely(sp < own_stack.low || sp + sizeof(uint64_t) > top)) {
+        stack_view_init_slowly(view, sp);
+        return;
+    }
+    /* As [low, high), no page is as good as the one at sp, which lies in the other range. */
+    *view = (struct stack_view){.own_low = sp, .own_words = top - sp - sizeof(uint64_t) + 1};
+}
 
 /* Whether a word that is not on the thread's own stack can be read; asks the kernel for its pages
  * and widens [low, high) by them. */

@@ -28,6 +28,9 @@
 
 static_assert(MEMORY_FRAMES > MALLOCTAP_STACK_FRAMES_MAX, "a frame beyond the limit is seen");
 
+/* In place of the rule of the outermost frame remembered, where the walk was cut off. */
+#define CUT_OFF RULE_NONE
+
 struct joined {
     struct places places;
     struct stack_view view;
@@ -48,22 +51,31 @@ enum outcome {
 /* ---- the remembered frames --------------------------------------------------------------------
  */
 
-/* Whether a frame that is as remembered leads to the next one, by what is in memory now. */
-static always_inline bool leads_on(struct stack_view *view, const struct memory_frame *frame,
-                                   struct rule rule)
+static always_inline bool holds(struct stack_view *view, uint64_t address, uint64_t value)
+{
+    uint64_t word;
+    return stack_view_read(view, address, &word) && word == value;
+}
+
+/* Whether a frame that is as remembered leads to the next one, by what is in memory now. With the
+ * CFA known, which the step computes from what is as remembered, hardly more than the return
+ * address can have changed. */
+static always_inline bool leads_on(struct stack_view *view, const struct memory_frame *frame)
 {
     const struct memory_frame *next = frame + 1;
-    struct position at = {.pc = frame->pc, .sp = frame->sp, .fp = frame->fp, .fp_known = true};
-    uint64_t ra, fp;
-    /* With the CFA known, which the step computes from what is as remembered, this is all of
-     * short_step() that can have changed. */
-    if (likely(rule.kind <= RULE_CFA_FROM_FP && rule.fp_how != RULE_FP_FROM_FP))
-        return stack_view_read(view, words_from(next->sp, rule.ra), &ra) &&
-               likely(arch_code_address(ra) == next->pc) &&
-               (!next->needs_fp || rule.fp_how != RULE_FP_FROM_CFA ||
-                (stack_view_read(view, words_from(next->sp, rule.fp), &fp) && fp == next->fp));
-    return is_short(rule, &at) && short_step(view, rule, &at) && at.sp == next->sp &&
-           at.pc == next->pc && (!next->needs_fp || (at.fp_known && at.fp == next->fp));
+    struct rule rule = rule_unpack(frame->rule);
+    uint64_t ra;
+    if (unlikely(frame->flags & MEMORY_UNUSUAL)) {
+        struct position at = {.pc = frame->pc, .sp = frame->sp, .fp = frame->fp, .fp_known = true};
+        return is_short(rule, &at) && short_step(view, rule, &at) && at.sp == next->sp &&
+               at.pc == next->pc &&
+               (!(next->flags & MEMORY_NEEDS_FP) || (at.fp_known && at.fp == next->fp));
+    }
+    if (unlikely(!stack_view_read(view, words_from(next->sp, rule.ra), &ra)) ||
+        unlikely(arch_code_address(ra) != next->pc))
+        return false;
+    return !(frame->flags & MEMORY_READS_FP) ||
+           holds(view, words_from(next->sp, rule.fp), next->fp);
 }
 
 /* Whether the frames from this one on are all there is, or more than is wanted. */
@@ -78,15 +90,13 @@ static always_inline bool joins(struct joined *walk, struct position at, uint32_
 {
     const struct memory_frame *frames = walk->places.memory->frames;
     const struct memory_frame *frame = &frames[index];
-    if (index < walk->trust || (frame->needs_fp && !(at.fp_known && at.fp == frame->fp)) ||
+    if (index < walk->trust ||
+        ((frame->flags & MEMORY_NEEDS_FP) && !(at.fp_known && at.fp == frame->fp)) ||
         !suffices(walk, index) || !places_verify(&walk->places, frame->modules))
         return false;
-    for (; index < MEMORY_FRAMES; index++) {
-        struct rule rule = rule_unpack(frames[index].rule);
-        if (rule.kind == RULE_OUTERMOST || rule.kind == RULE_NONE)
-            break;
-        if (unlikely(!leads_on(&walk->view, &frames[index], rule))) {
-            walk->trust = index + 1;
+    for (; !(frame->flags & MEMORY_END) && frame < &frames[MEMORY_FRAMES]; frame++) {
+        if (unlikely(!leads_on(&walk->view, frame))) {
+            walk->trust = (uint32_t)(frame + 1 - frames);
             return false;
         }
     }
@@ -107,26 +117,67 @@ static always_inline bool meets(struct joined *walk, struct position at)
 /* ---- the walk ---------------------------------------------------------------------------------
  */
 
-/* Leave our own frames behind. False: it takes a full walk. */
-static always_inline bool leave_own_frames(struct joined *walk, const struct walk_own *own,
-                                           struct position *at)
+/* Leave our own frames behind by the way that was taken last. False: this is another. */
+static always_inline bool same_way_out(const struct joined *walk, const struct walk_own *own,
+                                       struct position *at)
 {
-    struct stack_memory *memory = walk->places.memory;
+    const struct memory_way *way = &walk->places.memory->way;
+    uint32_t count = way->count, cfa = way->cfa, saved_fp = way->saved_fp;
+    uint64_t sp = at->sp, pc = at->pc;
+    if (unlikely(count - 1 >= MEMORY_OWN || cfa >= walk->view.own_words))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (unlikely(way->frames[i].pc != pc || way->frames[i].ra >= cfa))
+            return false;
+        pc = arch_code_address(stack_view_load(sp + way->frames[i].ra));
+    }
+    if (unlikely(pc - own->start < own->end - own->start))
+        return false;
+    if (saved_fp < cfa)
+        at->fp = stack_view_load(sp + saved_fp);
+    at->pc = pc;
+    at->sp = sp + cfa;
+    at->exact = false;
+    return true;
+}
+
+/* Add a frame of ours to the way out. `at` is where its step leads. */
+static void remember_way(struct memory_way *way, uint64_t pc, struct rule rule, uint64_t start,
+                         const struct position *at)
+{
+    uint64_t cfa = at->sp - start, ra = words_from(cfa, rule.ra), saved_fp = cfa;
+    if (rule.fp_how == RULE_FP_FROM_CFA)
+        saved_fp = words_from(cfa, rule.fp);
+    else if (way->saved_fp < way->cfa)
+        saved_fp = way->saved_fp;
+    bool plain = rule.kind == RULE_CFA_FROM_SP && rule.fp_how <= RULE_FP_FROM_CFA;
+    if (!plain || cfa > UINT16_MAX || ra >= cfa || saved_fp > cfa || way->count >= MEMORY_OWN) {
+        way->count = MEMORY_OWN + 1; /* neither to be taken nor to be added to */
+        return;
+    }
+    way->cfa = (uint16_t)cfa;
+    way->saved_fp = (uint16_t)saved_fp;
+    way->frames[way->count].pc = pc;
+    way->frames[way->count++].ra = ra;
+}
+
+/* Leave our own frames behind. False: it takes a full walk. */
+static noinline bool find_way_out(struct joined *walk, const struct walk_own *own,
+                                  struct position *at)
+{
+    struct memory_way way = {.count = 0};
+    uint64_t start = at->sp;
     for (uint32_t i = 0; at->pc - own->start < own->end - own->start; i++) {
         struct place place;
-        if (likely(i < MEMORY_OWN && memory->own[i].pc == at->pc)) {
-            place.rule = rule_unpack(memory->own[i].rule); /* our own code stays */
-        } else {
-            if (i == OWN_FRAMES_MAX || !places_find(&walk->places, position_place(at), &place))
-                return false;
-            if (i < MEMORY_OWN) {
-                memory->own[i].rule = rule_pack(place.rule);
-                memory->own[i].pc = at->pc;
-            }
-        }
-        if (unlikely(!is_short(place.rule, at)) || !short_step(&walk->view, place.rule, at))
+        uint64_t pc = at->pc;
+        if (i == OWN_FRAMES_MAX || !places_find(&walk->places, position_place(at), &place))
             return false;
+        struct rule rule = rule_unpack(place.rule);
+        if (!is_short(rule, at) || !short_step(&walk->view, rule, at))
+            return false;
+        remember_way(&way, pc, rule, start, at);
     }
+    walk->places.memory->way = way;
     return !at->exact;
 }
 
@@ -140,7 +191,7 @@ static always_inline void add_frame(struct joined *walk, struct position at, str
     frame->pc = at.pc;
     frame->sp = at.sp;
     frame->fp = at.fp;
-    frame->rule = rule_pack(place.rule);
+    frame->rule = place.rule;
     frame->id = 0;
     frame->module = (uint8_t)place.module;
 }
@@ -168,17 +219,32 @@ static always_inline enum outcome walk_on(struct joined *walk, struct position *
             return OUTCOME_JOINED;
         if (!places_find(&walk->places, position_place(&at), &place))
             return OUTCOME_LOST;
-        if (unlikely(!is_code(place.module != NO_MODULE, place.rule, at.pc)))
+        struct rule rule = rule_unpack(place.rule);
+        if (unlikely(!is_code(place.module != NO_MODULE, rule, at.pc)))
             break;
         add_frame(walk, at, place);
         if (unlikely(walk->places.forgotten))
             walk->next = MEMORY_FRAMES;
-        how = step(walk, place.rule, &at);
+        how = step(walk, rule, &at);
     }
     *ret = at;
     if (how == STEP_OUTERMOST || (how == STEP_CALLER && at.pc == 0))
         return OUTCOME_WHOLE;
     return walk->added > walk->limit ? OUTCOME_CUT : OUTCOME_LOST;
+}
+
+static always_inline uint8_t flags_of(uint64_t word, uint8_t next)
+{
+    struct rule rule = rule_unpack(word);
+    if (unlikely(word == CUT_OFF || rule.kind == RULE_OUTERMOST))
+        return MEMORY_END;
+    if (unlikely(rule.kind > RULE_CFA_FROM_FP || rule.fp_how == RULE_FP_FROM_FP))
+        return MEMORY_NEEDS_FP | MEMORY_UNUSUAL;
+    uint8_t flags = rule.kind == RULE_CFA_FROM_FP ? MEMORY_NEEDS_FP : 0;
+    if (rule.fp_how == RULE_FP_SAME)
+        return flags | (next & MEMORY_NEEDS_FP);
+    return rule.fp_how == RULE_FP_FROM_CFA && (next & MEMORY_NEEDS_FP) ? flags | MEMORY_READS_FP
+                                                                       : flags;
 }
 
 /* Put the frames that were added inside those that were joined. Returns where the stack begins.
@@ -188,13 +254,10 @@ static always_inline uint32_t put_together(struct joined *walk)
     struct stack_memory *memory = walk->places.memory;
     uint32_t first = walk->next - walk->added;
     for (uint32_t i = walk->next; i-- > first;) {
-        struct memory_frame *frame = &memory->frames[i];
+        struct memory_frame *frame = &memory->frames[i], *next = frame + 1;
         *frame = memory->frames[i - first];
-        struct rule rule = rule_unpack(frame->rule);
-        bool by_sp = rule.kind == RULE_CFA_FROM_SP || rule.kind == RULE_OUTERMOST;
-        frame->needs_fp = !by_sp || rule.fp_how == RULE_FP_FROM_FP ||
-                          (rule.fp_how == RULE_FP_SAME && frame[1].needs_fp);
-        frame->modules = frame[1].modules;
+        frame->flags = flags_of(frame->rule, next->flags);
+        frame->modules = next->modules;
         memory->packed[i] = MALLOCTAP_FRAME_OFFSET(frame->pc);
         if (likely(frame->module < MEMORY_MODULES)) {
             const struct memory_module *module = &memory->modules[frame->module];
@@ -211,9 +274,10 @@ static void close_chain(struct joined *walk, enum outcome outcome, struct positi
 {
     struct stack_memory *memory = walk->places.memory;
     walk->next = MEMORY_FRAMES;
-    memory->frames[MEMORY_FRAMES] = (struct memory_frame){.pc = end.pc, .sp = end.sp};
+    memory->frames[MEMORY_FRAMES] =
+        (struct memory_frame){.pc = end.pc, .sp = end.sp, .flags = MEMORY_END};
     if (outcome == OUTCOME_CUT)
-        memory->frames[walk->added - 1].rule = rule_pack((struct rule){.kind = RULE_NONE});
+        memory->frames[walk->added - 1].rule = CUT_OFF;
 }
 
 /* The id of the stack that begins at `first`. */
@@ -267,7 +331,7 @@ noinline bool walk_joined(struct stack_tables *tables, const struct walk_own *ow
     uint32_t first = walk.next;
     struct position at = position_of(&registers);
     enum outcome outcome = OUTCOME_LOST;
-    if (likely(leave_own_frames(&walk, own, &at)))
+    if (likely(same_way_out(&walk, own, &at)) || find_way_out(&walk, own, &at))
         outcome = walk_on(&walk, &at);
     if (unlikely(outcome == OUTCOME_LOST)) {
         /* What was not overwritten is as good as before. */
