@@ -2,7 +2,6 @@
 #include "view_counters.h"
 
 #include <math.h>
-#include <string.h>
 
 uint64_t view_failed(const struct malloctap_counters *counters)
 {
@@ -163,10 +162,4 @@ const char *view_state_name(const struct malloctap_recording *recording)
     if (malloctap_recording_header(recording)->state == MALLOCTAP_STATE_FINISHED)
         return "finished";
     return malloctap_recording_orphaned(recording) ? "killed" : "running";
-}
-
-const char *view_basename(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
 }

@@ -42,7 +42,4 @@ const char *view_mode_name(uint32_t mode);
 /* "finished", "running" or "killed": how the recording ended, if it did. */
 const char *view_state_name(const struct malloctap_recording *recording);
 
-/* Part of a path after its last slash. */
-const char *view_basename(const char *path);
-
 #endif

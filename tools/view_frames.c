@@ -126,3 +126,27 @@ void view_frames_csv(const struct path *path, struct emit_csv *csv)
     emit_csv_text(csv, text);
     free(text);
 }
+
+/* ---- notes ------------------------------------------------------------------------------------
+ */
+
+void view_notes_text(const struct symbols *symbols, FILE *out)
+{
+    const char *const *notes;
+    size_t count = symbols_notes(symbols, &notes);
+    for (size_t i = 0; i < count; i++) {
+        fputs("note: ", out);
+        emit_put(out, notes[i]);
+        fputc('\n', out);
+    }
+}
+
+json_object *view_notes_json(const struct symbols *symbols)
+{
+    json_object *array = json_object_new_array();
+    const char *const *notes;
+    size_t count = symbols_notes(symbols, &notes);
+    for (size_t i = 0; i < count; i++)
+        json_object_array_add(array, emit_json_text(notes[i]));
+    return array;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* view_frames.h - a call path as text, JSON and CSV: the same in every view. */
+/* view_frames.h - call paths as text, JSON and CSV: the same in every view. */
 #ifndef TOOLS_VIEW_FRAMES_H
 #define TOOLS_VIEW_FRAMES_H
 
@@ -17,5 +17,9 @@ void view_frames_csv(const struct path *path, struct emit_csv *csv);
 
 /* A function's name, shortened where it is long. */
 void view_frames_function(const char *name, FILE *out);
+
+/* Why some frames have no names. */
+void view_notes_text(const struct symbols *symbols, FILE *out);
+json_object *view_notes_json(const struct symbols *symbols);
 
 #endif

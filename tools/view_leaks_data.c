@@ -69,16 +69,6 @@ static json_object *peak_json(const struct view_leaks *view)
     return object;
 }
 
-static json_object *notes_json(const struct view_leaks *view)
-{
-    json_object *array = json_object_new_array();
-    const char *const *notes;
-    size_t count = symbols_notes(view->symbols, &notes);
-    for (size_t i = 0; i < count; i++)
-        json_object_array_add(array, emit_json_text(notes[i]));
-    return array;
-}
-
 /* What was asked for, and how far the answer can be trusted. */
 static void add_basis(json_object *object, const struct view_leaks *view)
 {
@@ -121,7 +111,7 @@ void view_leaks_print_json(const struct view_leaks *view, FILE *out)
     for (size_t i = 0; i < view_leaks_shown(view); i++)
         json_object_array_add(rows, row_json(view, &view->groups.rows[i]));
     ADD("leaks", rows);
-    ADD("notes", notes_json(view));
+    ADD("notes", view_notes_json(view->symbols));
     emit_json_print(object, out);
 }
 

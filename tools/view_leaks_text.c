@@ -198,7 +198,6 @@ static void print_left_out(const struct view_leaks *view, FILE *out)
 
 void view_leaks_print_text(const struct view_leaks *view, FILE *out)
 {
-    const char *const *notes;
     print_heading(view, out);
     fputc('\n', out);
     for (size_t i = 0; i < view_leaks_shown(view); i++)
@@ -206,10 +205,5 @@ void view_leaks_print_text(const struct view_leaks *view, FILE *out)
     if (!view->groups.count)
         fputs(view->query.growth ? "No difference.\n" : "Nothing is live.\n", out);
     print_left_out(view, out);
-    size_t count = symbols_notes(view->symbols, &notes);
-    for (size_t i = 0; i < count; i++) {
-        fputs("note: ", out);
-        emit_put(out, notes[i]);
-        fputc('\n', out);
-    }
+    view_notes_text(view->symbols, out);
 }

@@ -48,10 +48,7 @@ bool view_stacks_logged(const struct view_stacks *view);
 double view_stacks_total(const struct view_stacks *view, bool *exact);
 
 /* Parts that other views use. */
-void view_stacks_print_function(const char *name, FILE *out); /* shortened where it is long */
 void view_stacks_rows_text(const struct view_stacks *view, FILE *out);
-void view_stacks_notes_text(const struct view_stacks *view, FILE *out);
 json_object *view_stacks_rows_json(const struct view_stacks *view);
-json_object *view_stacks_notes_json(const struct view_stacks *view);
 
 #endif

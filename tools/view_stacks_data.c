@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* view_stacks_data.c - the ranking for programs: JSON and CSV, the same rows. */
 #include "view_counters.h"
+#include "view_frames.h"
 #include "view_stacks.h"
 
-#include "analyze_memory.h"
-
-#include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Estimates of a row: name, whether the recording has them. */
 #define ESTIMATES(X)                                                                               \
@@ -22,21 +18,9 @@
 /* ---- JSON -------------------------------------------------------------------------------------
  */
 
-static json_object *frame_json(const struct symbol_frame *frame)
-{
-    json_object *object = json_object_new_object();
-    json_object_object_add(object, "function", emit_json_text(frame->function));
-    json_object_object_add(object, "file", emit_json_text(frame->file));
-    json_object_object_add(object, "line", frame->line ? emit_json_count(frame->line) : NULL);
-    json_object_object_add(object, "module", emit_json_text(frame->module));
-    json_object_object_add(object, "offset", emit_json_count(frame->offset));
-    json_object_object_add(object, "inlined", json_object_new_boolean(frame->inlined));
-    return object;
-}
-
 static json_object *row_json(const struct view_stacks *view, const struct ranking_row *row)
 {
-    json_object *object = json_object_new_object(), *frames = json_object_new_array();
+    json_object *object = json_object_new_object();
 #define X(name, known)                                                                             \
     json_object_object_add(object, #name, emit_json_number(known ? row->sums.name.value : NAN));   \
     json_object_object_add(object, #name "_stderr",                                                \
@@ -44,13 +28,12 @@ static json_object *row_json(const struct view_stacks *view, const struct rankin
     ESTIMATES(X)
 #undef X
     json_object_object_add(object, "samples", emit_json_count(row->sums.samples));
+    json_object_object_add(object, "waited_samples", emit_json_count(row->sums.waited));
     json_object_object_add(object, "share", emit_json_share(view_stacks_share(view, row)));
     json_object_object_add(object, "merged", emit_json_count(row->merged));
-    json_object_object_add(object, "truncated", json_object_new_boolean(row->truncated));
-    json_object_object_add(object, "frames_hidden", emit_json_count(row->frames_hidden));
-    for (size_t i = 0; i < row->frame_count; i++)
-        json_object_array_add(frames, frame_json(row->frames[i]));
-    json_object_object_add(object, "frames", frames);
+    json_object_object_add(object, "truncated", json_object_new_boolean(row->path.truncated));
+    json_object_object_add(object, "frames_hidden", emit_json_count(row->path.hidden));
+    json_object_object_add(object, "frames", view_frames_json(&row->path));
     return object;
 }
 
@@ -60,16 +43,6 @@ json_object *view_stacks_rows_json(const struct view_stacks *view)
     for (size_t i = 0; i < view_stacks_shown(view); i++)
         json_object_array_add(rows, row_json(view, view_stacks_row(view, i)));
     return rows;
-}
-
-json_object *view_stacks_notes_json(const struct view_stacks *view)
-{
-    json_object *array = json_object_new_array();
-    const char *const *notes;
-    size_t count = symbols_notes(view->symbols, &notes);
-    for (size_t i = 0; i < count; i++)
-        json_object_array_add(array, emit_json_text(notes[i]));
-    return array;
 }
 
 void view_stacks_print_json(const struct view_stacks *view, FILE *out)
@@ -104,33 +77,12 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
     json_object_object_add(object, "untracked_blocks", emit_json_count(view->aggregate.untracked));
     json_object_object_add(object, "rows", emit_json_count(view->ranking.count));
     json_object_object_add(object, "stacks", view_stacks_rows_json(view));
-    json_object_object_add(object, "notes", view_stacks_notes_json(view));
+    json_object_object_add(object, "notes", view_notes_json(view->symbols));
     emit_json_print(object, out);
 }
 
 /* ---- CSV --------------------------------------------------------------------------------------
  */
-
-/* "inner;outer": functions, or module+offset where they are unknown. To be freed. */
-static char *frames_text(const struct ranking_row *row)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return memory_copy_text("");
-    for (size_t i = 0; i < row->frame_count; i++) {
-        const struct symbol_frame *frame = row->frames[i];
-        fputs(i ? ";" : "", out);
-        if (frame->function)
-            fputs(frame->function, out);
-        else
-            fprintf(out, "%s%s0x%" PRIx64, frame->module ? view_basename(frame->module) : "",
-                    frame->module ? "+" : "", frame->offset);
-    }
-    fclose(out);
-    return text;
-}
 
 void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
 {
@@ -146,7 +98,6 @@ void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
     emit_csv_end(&csv);
     for (size_t i = 0; i < view_stacks_shown(view); i++) {
         const struct ranking_row *row = view_stacks_row(view, i);
-        char *frames = frames_text(row);
 #define X(name, known)                                                                             \
     emit_csv_number(&csv, known ? row->sums.name.value : NAN);                                     \
     emit_csv_number(&csv, known ? estimate_stderr(row->sums.name) : NAN);
@@ -154,8 +105,7 @@ void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
 #undef X
         emit_csv_count(&csv, row->sums.samples);
         emit_csv_share(&csv, view_stacks_share(view, row));
-        emit_csv_text(&csv, frames);
+        view_frames_csv(&row->path, &csv);
         emit_csv_end(&csv);
-        free(frames);
     }
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* view_stacks_text.c - the ranking for people. */
 #include "view_counters.h"
+#include "view_frames.h"
 #include "view_stacks.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A figure that rests on as much as fewer samples than these is little more than a guess, and so is
@@ -30,83 +30,9 @@ static void print_estimate(struct estimate estimate, enum ranking_by by, FILE *o
 {
     static const char *const units[RANKING_BYS] = {" calls", " bytes", " bytes live", " inside",
                                                    " waiting"};
+    bool one_call = by == RANKING_BY_CALLS && estimate.value == 1 && estimate.variance == 0;
     fputs(figure(estimate, by).text, out);
-    fputs(units[by], out);
-}
-
-/*
- * The name of an instance of a template can take several lines and drown the path. Where it is
- * long, what is between the outermost angle brackets becomes "...": std::map<...>::emplace<...>. Of
- * a name that begins with a bracket, Rust's <T as Trait>::method, those inside of that one.
- */
-void view_stacks_print_function(const char *name, FILE *out)
-{
-    enum { LONG = 80 };
-    if (strlen(name) <= LONG) {
-        emit_put(out, name);
-        return;
-    }
-    char *printable = emit_printable(name);
-    int depth = 0, kept = name[0] == '<';
-    for (const char *at = printable; *at; at++) {
-        static const char named[] = "operator"; /* whose brackets are no brackets */
-        const size_t length = sizeof named - 1;
-        if (!strncmp(at, named, length) && strchr("<>-", at[length]) && at[length]) {
-            size_t end = length + strspn(at + length, "<>=-");
-            if (depth <= kept)
-                fprintf(out, "%.*s", (int)end, at);
-            at += end - 1;
-            continue;
-        }
-        bool arrow = *at == '>' && at > printable && at[-1] == '-'; /* fn() -> T */
-        if (*at == '>' && !arrow && depth > 0)
-            depth--;
-        if (depth <= kept)
-            fputc(*at, out);
-        if (*at == '<' && ++depth == kept + 1)
-            fputs("...", out);
-    }
-    free(printable);
-}
-
-static void print_place(const struct symbol_frame *frame, struct emit_style style, FILE *out)
-{
-    char offset[24];
-    snprintf(offset, sizeof offset, "%s0x%" PRIx64, frame->module ? "+" : "", frame->offset);
-    if (frame->function) {
-        view_stacks_print_function(frame->function, out);
-        fputs(style.dim, out);
-        fputs("  ", out);
-        emit_put(out, view_basename(frame->file ? frame->file : frame->module));
-        if (frame->file && frame->line)
-            fprintf(out, ":%" PRIu32, frame->line);
-        fputs(frame->inlined ? " (inlined)" : "", out);
-    } else {
-        emit_put(out, frame->module ? view_basename(frame->module) : "");
-        fputs(offset, out);
-        fputs(style.dim, out);
-        if (frame->file) {
-            fputs("  ", out);
-            emit_put(out, view_basename(frame->file));
-            fprintf(out, ":%" PRIu32, frame->line);
-        }
-    }
-    fputs(style.plain, out);
-}
-
-static void print_frames(const struct ranking_row *row, struct emit_style style, FILE *out)
-{
-    for (size_t i = 0; i < row->frame_count; i++) {
-        fputs("        ", out);
-        print_place(row->frames[i], style, out);
-        fputc('\n', out);
-    }
-    if (!row->frame_count)
-        fputs("        (no stack was recorded)\n", out);
-    else if (row->frames_hidden)
-        fprintf(out, "        (%zu more)\n", row->frames_hidden);
-    else if (row->truncated)
-        fputs("        (cut short here)\n", out);
+    fputs(one_call ? " call" : units[by], out);
 }
 
 /* With few samples an estimate can exceed the whole of which it is a part. */
@@ -146,6 +72,21 @@ static void print_others(const struct view_stacks *view, const struct ranking_ro
         fprintf(out, ",  %s a call", emit_duration(row->sums.time_ns.value / row->sums.timed).text);
 }
 
+/* What a row rests on. */
+static void print_samples(const struct view_stacks *view, const struct ranking_row *row,
+                          struct emit_style style, FILE *out)
+{
+    enum ranking_by by = view->query.ranking.by;
+    uint64_t samples = row->sums.samples;
+    if (view_stacks_logged(view))
+        return;
+    fprintf(out, "%s  (%s sample%s", style.dim, emit_count((double)samples).text,
+            samples == 1 ? "" : "s");
+    if (by == RANKING_BY_WAIT)
+        fprintf(out, ", of which %s waited", emit_count((double)row->sums.waited).text);
+    fprintf(out, "%s)%s", rough(ranking_key(&row->sums, by)) ? ": a rough guess" : "", style.plain);
+}
+
 static void print_row(const struct view_stacks *view, size_t rank, const struct ranking_row *row,
                       FILE *out)
 {
@@ -156,12 +97,9 @@ static void print_row(const struct view_stacks *view, size_t rank, const struct 
     print_estimate(key, by, out);
     fputs(style.plain, out);
     print_others(view, row, out);
-    if (!view_stacks_logged(view))
-        fprintf(out, "%s  (%s sample%s%s)%s", style.dim, emit_count((double)row->sums.samples).text,
-                row->sums.samples == 1 ? "" : "s", rough(key) ? ": a rough guess" : "",
-                style.plain);
+    print_samples(view, row, style, out);
     fputc('\n', out);
-    print_frames(row, style, out);
+    view_frames_text(&row->path, out);
 }
 
 void view_stacks_rows_text(const struct view_stacks *view, FILE *out)
@@ -169,17 +107,6 @@ void view_stacks_rows_text(const struct view_stacks *view, FILE *out)
     size_t shown = view_stacks_shown(view);
     for (size_t i = 0; i < shown; i++)
         print_row(view, view->query.reverse ? shown - i : i + 1, view_stacks_row(view, i), out);
-}
-
-void view_stacks_notes_text(const struct view_stacks *view, FILE *out)
-{
-    const char *const *notes;
-    size_t count = symbols_notes(view->symbols, &notes);
-    for (size_t i = 0; i < count; i++) {
-        fputs("note: ", out);
-        emit_put(out, notes[i]);
-        fputc('\n', out);
-    }
 }
 
 /* ---- heading ----------------------------------------------------------------------------------
@@ -258,7 +185,10 @@ static void print_window(const struct view_stacks *view, FILE *out)
     uint64_t until_ns = view->query.calls.until_ns;
     if (!aggregate->partial)
         return;
-    fputs("Ranked are only those", out);
+    if (aggregate->since_ns > view->query.calls.since_ns)
+        fprintf(out, "The ring overwrote %s earlier records. ",
+                emit_count((double)header->lost.records_overwritten).text);
+    fputs("Ranked are only calls", out);
     if (aggregate->since_ns)
         fprintf(out, " from %s%s", emit_duration((double)aggregate->since_ns).text,
                 until_ns ? "" : " on");
@@ -270,9 +200,6 @@ static void print_window(const struct view_stacks *view, FILE *out)
         fputs(", ", out);
         print_estimate(aggregate->all.bytes, RANKING_BY_BYTES, out);
     }
-    if (aggregate->since_ns > view->query.calls.since_ns)
-        fprintf(out, ".\nThe ring overwrote %s records, some as late as that",
-                emit_count((double)header->lost.records_overwritten).text);
     fputs(".\n", out);
 }
 
@@ -309,13 +236,17 @@ static void print_header(const struct view_stacks *view, FILE *out)
 }
 
 /* Why there is no row. */
-static const char *nothing_text(const struct view_stacks *view)
+static void print_nothing(const struct view_stacks *view, FILE *out)
 {
     if (!view->aggregate.all.samples)
-        return "No call was sampled: too few, or too small.\n";
-    if (view->query.ranking.function)
-        return "No call path goes through such a function.\n";
-    return "Nothing of that kind was seen in the samples.\n";
+        fputs("No such call was recorded.\n", out);
+    else if (view->query.ranking.function)
+        fputs("No call path goes through such a function.\n", out);
+    else if (view->query.ranking.by == RANKING_BY_WAIT)
+        fprintf(out, "None of %s probed calls waited.\n",
+                emit_count((double)aggregate_classed(&view->aggregate)).text);
+    else
+        fputs("Nothing of that kind was seen.\n", out);
 }
 
 void view_stacks_print_text(const struct view_stacks *view, FILE *out)
@@ -324,9 +255,9 @@ void view_stacks_print_text(const struct view_stacks *view, FILE *out)
     fputc('\n', out);
     view_stacks_rows_text(view, out);
     if (!view->ranking.count)
-        fputs(nothing_text(view), out);
+        print_nothing(view, out);
     if (view_stacks_shown(view) < view->ranking.count)
         fprintf(out, "%s more; -n 0 shows all.\n",
                 emit_count((double)(view->ranking.count - view_stacks_shown(view))).text);
-    view_stacks_notes_text(view, out);
+    view_notes_text(view->symbols, out);
 }

@@ -2,6 +2,7 @@
 #include "view_summary.h"
 
 #include "view_counters.h"
+#include "view_frames.h"
 #include "view_summary_facts.h"
 
 #include <inttypes.h>
@@ -16,7 +17,7 @@ static void print_program(const struct summary *summary, struct emit_style style
 {
     const struct malloctap_header *header = summary->header;
     fputs(style.bold, out);
-    emit_put(out, view_basename(header->executable));
+    emit_put(out, path_basename(header->executable));
     fprintf(out, "%s (pid %" PRIu32 ") under ", style.plain, header->pid);
     emit_put(out, header->backend[0] ? header->backend : "an unknown backend");
     if (header->backend_object[0] && strcmp(header->backend_object, header->backend)) {
@@ -172,10 +173,17 @@ static void print_hottest(const struct summary *summary, FILE *out)
         fputs("No call was sampled: too few, or too small.\n", out);
         return;
     }
-    fprintf(out, "Hottest call paths, of %s that obtain memory:\n",
-            emit_count((double)hottest->exact.calls).text);
+    if (hottest->aggregate.partial)
+        fprintf(out,
+                "Hottest call paths from %s on (the ring overwrote what was before), of %s calls "
+                "that obtain memory:\n",
+                emit_duration((double)hottest->aggregate.since_ns).text,
+                emit_count(hottest->aggregate.all.calls.value).text);
+    else
+        fprintf(out, "Hottest call paths, of %s calls that obtain memory:\n",
+                emit_count((double)hottest->exact.calls).text);
     view_stacks_rows_text(hottest, out);
-    view_stacks_notes_text(hottest, out);
+    view_notes_text(hottest->symbols, out);
 }
 
 /* A path as a shell needs it: in quotes unless it is plain. */
@@ -195,15 +203,30 @@ static void print_quoted(const char *path, FILE *out)
     free(printable);
 }
 
+/* Questions that this recording can answer, the most telling ones first. */
 static void print_next(const struct summary *summary, FILE *out)
 {
-    static const char *const next[] = {"stacks", "stacks --by bytes", "threads"};
+    bool logged = summary->has_hottest && view_stacks_logged(&summary->hottest);
+    const struct {
+        const char *command;
+        bool useful;
+    } next[] = {
+        {"stacks", true},
+        {"stacks --by bytes", true},
+        {"stacks --by time --op all", summary->threads.total_cost.samples},
+        {"stacks --by wait --op all", !isnan(summary->wait_range.low)},
+        {"leaks", logged},
+        {"log", logged},
+        {"threads", true},
+    };
     const char *path = malloctap_recording_path(summary->recording);
     fputs("\nRecording: ", out);
     emit_put(out, path);
     fputs("\nNext:\n", out);
     for (size_t i = 0; i < sizeof next / sizeof *next; i++) {
-        fprintf(out, "  malloctap %s ", next[i]);
+        if (!next[i].useful)
+            continue;
+        fprintf(out, "  malloctap %s ", next[i].command);
         print_quoted(path, out);
         fputc('\n', out);
     }

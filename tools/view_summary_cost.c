@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* view_summary_cost.c - what the allocator cost, in plain words: time, waiting, memory. */
 #include "view_counters.h"
+#include "view_frames.h"
 #include "view_summary_facts.h"
 
 #include <math.h>
@@ -56,7 +57,7 @@ static void print_waiting(const struct summary *summary, FILE *out)
                 emit_duration(wait_ns * summary->wait_range.high).text);
     if (summary->wait_function) {
         fputs(", mostly under ", out);
-        view_stacks_print_function(summary->wait_function, out);
+        view_frames_function(summary->wait_function, out);
     }
     fputc('\n', out);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* view_summary_data.c - the summary for programs. */
 #include "view_counters.h"
+#include "view_frames.h"
 #include "view_summary_facts.h"
 
 #include <math.h>
@@ -142,7 +143,7 @@ static json_object *summary_json(const struct summary *summary)
     json_object *object = json_object_new_object();
     uint64_t rss = header->peak_rss_bytes;
 #define ADD(name, value) json_object_object_add(object, name, value)
-    ADD("program", emit_json_text(view_basename(header->executable)));
+    ADD("program", emit_json_text(path_basename(header->executable)));
     ADD("executable", emit_json_text(header->executable));
     ADD("command_line", emit_json_text(header->command_line));
     ADD("pid", emit_json_count(header->pid));
@@ -171,7 +172,7 @@ static json_object *summary_json(const struct summary *summary)
     ADD("locks", locks_json(summary));
     ADD("hottest", summary->has_hottest ? view_stacks_rows_json(&summary->hottest) : NULL);
     ADD("notes",
-        summary->has_hottest ? view_stacks_notes_json(&summary->hottest) : json_object_new_array());
+        summary->has_hottest ? view_notes_json(summary->hottest.symbols) : json_object_new_array());
 #undef ADD
     return object;
 }

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#define MOST 0.66 /* of the whole lies under a function that is worth naming */
+
 /* A function, with all that is ranked under it. */
 struct candidate {
     const char *function;
@@ -26,15 +28,15 @@ struct candidates {
 static bool seen_before(const struct ranking_row *row, size_t frame)
 {
     for (size_t i = 0; i < frame; i++)
-        if (row->frames[i]->function == row->frames[frame]->function)
+        if (row->path.frames[i]->function == row->path.frames[frame]->function)
             return true;
     return false;
 }
 
 static void add_row(struct candidates *candidates, const struct ranking_row *row, double amount)
 {
-    for (size_t i = 0; i < row->frame_count; i++) {
-        const char *function = row->frames[i]->function;
+    for (size_t i = 0; i < row->path.count; i++) {
+        const char *function = row->path.frames[i]->function;
         bool inserted;
         if (!function || seen_before(row, i))
             continue;
@@ -46,7 +48,7 @@ static void add_row(struct candidates *candidates, const struct ranking_row *row
             candidates->items[candidates->count++] = (struct candidate){.function = function};
         }
         candidates->items[index].under += amount;
-        candidates->items[index].height += amount * (double)(row->frame_count - i);
+        candidates->items[index].height += amount * (double)(row->path.count - i);
     }
 }
 
@@ -62,7 +64,7 @@ const char *common_function(const struct ranking *ranking, enum ranking_by by, d
     }
     for (size_t i = 0; i < candidates.count; i++) {
         const struct candidate *candidate = &candidates.items[i];
-        if (candidate->under * 2 >= all &&
+        if (candidate->under >= MOST * all &&
             (!best || candidate->height / candidate->under > best->height / best->under))
             best = candidate;
     }

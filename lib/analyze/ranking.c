@@ -48,15 +48,9 @@ static struct ranking_row *row_of(struct ranking *ranking, const struct path_fra
 {
     size_t index = paths_add(&ranking->paths, frames);
     if (index == ranking->count) {
-        const struct path *path = &ranking->paths.items[index];
         ranking->rows =
             memory_grow(ranking->rows, ranking->count, &ranking->capacity, sizeof *ranking->rows);
-        ranking->rows[ranking->count++] = (struct ranking_row){
-            .frames = path->frames,
-            .frame_count = path->count,
-            .frames_hidden = path->hidden,
-            .truncated = path->truncated,
-        };
+        ranking->rows[ranking->count++] = (struct ranking_row){.path = ranking->paths.items[index]};
     }
     return &ranking->rows[index];
 }

@@ -27,11 +27,8 @@ struct estimate ranking_key(const struct aggregate_sums *sums, enum ranking_by b
 
 struct ranking_row {
     struct aggregate_sums sums;
-    uint64_t merged;                    /* recorded stacks in this row */
-    const struct symbol_frame **frames; /* innermost first */
-    size_t frame_count;
-    size_t frames_hidden; /* further out, cut by `depth`; of the first stack merged */
-    bool truncated;       /* the walk stopped before the outermost frame, by itself or by limit */
+    uint64_t merged; /* recorded stacks in this row */
+    struct path path;
 };
 
 struct ranking_query {
@@ -44,7 +41,7 @@ struct ranking {
     struct ranking_row *rows; /* hottest first; none with nothing to rank */
     size_t count;
     size_t capacity;
-    struct paths paths; /* of the rows */
+    struct paths paths; /* of the rows, in another order */
 };
 
 void ranking_create(const struct malloctap_recording *recording, struct symbols *symbols,

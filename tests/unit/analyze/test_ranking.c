@@ -104,8 +104,8 @@ static void depth_merges_what_differs_further_out(void **state)
     add(&f, inner, recording_builder_frame(f.app, 0x200), 0, 20);
     rank(&f, (struct ranking_query){.depth = 1});
     assert_int_equal(f.ranking.count, 1);
-    assert_int_equal(f.ranking.rows[0].frame_count, 1);
-    assert_int_equal(f.ranking.rows[0].frames_hidden, 1);
+    assert_int_equal(f.ranking.rows[0].path.count, 1);
+    assert_int_equal(f.ranking.rows[0].path.hidden, 1);
     end(&f);
 }
 
@@ -120,7 +120,7 @@ static void a_stack_cut_short_is_its_own_row(void **state)
     add(&f, inner, outer, MALLOCTAP_STACK_TRUNCATED, 20);
     rank(&f, (struct ranking_query){0});
     assert_int_equal(f.ranking.count, 2);
-    assert_true(f.ranking.rows[0].truncated && !f.ranking.rows[1].truncated);
+    assert_true(f.ranking.rows[0].path.truncated && !f.ranking.rows[1].path.truncated);
     end(&f);
 }
 
@@ -155,7 +155,7 @@ static void samples_without_a_stack_are_a_row(void **state)
         (struct malloctap_sample){.ticks = 2000, .address = 16, .size = 10, .weight = 3});
     rank(&f, (struct ranking_query){0});
     assert_int_equal(f.ranking.count, 1);
-    assert_int_equal(f.ranking.rows[0].frame_count, 0);
+    assert_int_equal(f.ranking.rows[0].path.count, 0);
     assert_true(calls_of(&f, 0) == 3);
     end(&f);
 }

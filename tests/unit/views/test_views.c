@@ -3,6 +3,7 @@
  * What the views print of a synthetic recording, compared with the files in golden/. After a wanted
  * change, run with VIEWS_GOLDEN_WRITE=1 and look at the difference before committing it.
  */
+#include "view_frames.h"
 #include "view_stacks.h"
 #include "view_summary.h"
 #include "view_threads.h"
@@ -250,7 +251,7 @@ static void missing_records_show_in_the_header(void **state)
 static void assert_shortened(const char *name, const char *expected)
 {
     struct output output = output_begin();
-    view_stacks_print_function(name, output.file);
+    view_frames_function(name, output.file);
     output_end(&output);
     assert_string_equal(output.text, expected);
     free(output.text);
