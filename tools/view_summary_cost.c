@@ -24,10 +24,15 @@ static double probed_calls(const struct summary *summary)
     return calls;
 }
 
-/* Share of them that one thing happened to. */
+/* Share of them that one thing happened to: "1.2 %", or "1 in 20,000" where it is small. */
 static struct emit_text calls_share(const struct summary *summary, enum malloctap_probe class)
 {
-    return emit_percent(class_of(summary, class)->calls.value / probed_calls(summary));
+    double share = class_of(summary, class)->calls.value / probed_calls(summary);
+    if (share <= 0 || share >= 0.001)
+        return emit_percent(share);
+    struct emit_text text;
+    snprintf(text.text, sizeof text.text, "1 in %.32s", emit_count(1 / share).text);
+    return text;
 }
 
 /* With an estimate of 0, what can be said is how many waiting calls would hardly have been missed.
@@ -83,7 +88,9 @@ void summary_print_cost(const struct summary *summary, FILE *out)
 {
     double waiting = summary->wait_share.value;
     if (isnan(summary->allocator_share.value)) {
-        fputs("  thread time  not measured in this recording\n", out);
+        bool logged = summary->header->mode == MALLOCTAP_MODE_LOG;
+        fprintf(out, "  thread time  not measured in %s\n",
+                logged ? "a log; record with -m sample" : "this recording");
         return;
     }
     fprintf(out, "  thread time  %s in the allocator",

@@ -64,6 +64,7 @@ static const struct view_stacks_query cost_query = {
 static void read_cost(struct summary *summary)
 {
     struct malloctap_error unknown;
+    summary->wait_range = (struct statistics_interval){NAN, NAN};
     if (!summary->threads.total_cost.classed ||
         view_stacks_create(summary->recording, cost_query, &summary->cost, &unknown) < 0)
         return;
@@ -73,10 +74,9 @@ static void read_cost(struct summary *summary)
     const struct waiting *waiting = &summary->cost.aggregate.waiting;
     double estimate = waiting_ns(waiting);
     struct statistics_interval interval = waiting_interval(waiting);
-    summary->wait_range =
-        (struct statistics_interval){interval.low / estimate, interval.high / estimate};
-    if (!waiting->blocked || estimate <= 0)
-        summary->wait_range = (struct statistics_interval){NAN, NAN};
+    if (estimate > 0)
+        summary->wait_range =
+            (struct statistics_interval){interval.low / estimate, interval.high / estimate};
 }
 
 void summary_create(struct malloctap_recording *recording, struct summary *ret)

@@ -32,6 +32,7 @@ void aggregate_sums_add(struct aggregate_sums *to, const struct aggregate_sums *
     estimate_add(&to->time_ns, from->time_ns);
     estimate_add(&to->wait_ns, from->wait_ns);
     to->timed += from->timed;
+    to->waited += from->waited;
 }
 
 /* ---- records ----------------------------------------------------------------------------------
@@ -65,6 +66,7 @@ static void add_sample(struct aggregate *aggregate, struct aggregate_sums *sums,
     estimate_add_sample(&class->time_ns, weight, (double)sample->time_ns);
     estimate_add_sample(&sums->wait_ns, weight, (double)sample->wait_ns);
     sums->timed += weight;
+    sums->waited += sample->wait_ns > 0;
 }
 
 /* The same of a logged call, which stands for itself alone and was not timed: logs are long. */

@@ -36,6 +36,7 @@ struct aggregate_sums {
     struct estimate time_ns; /* inside the allocator, but for calls that were preempted there */
     struct estimate wait_ns; /* of this, not running */
     double timed;            /* the calls whose time that is: fewer than `calls` */
+    uint64_t waited;         /* samples that waited */
 };
 
 struct aggregate_stack {

@@ -6,9 +6,9 @@
 #include "ranking.h"
 
 /*
- * Of all functions under which lies at least half of what is ranked, the innermost: the one with
- * the most callers above it, on average. NULL: there is none with a name. *share (of 1) is what
- * lies under it.
+ * Of all functions under which most of what is ranked lies (two thirds), the innermost: the one
+ * with the most callers above it, on average. NULL: there is none with a name. *share (of 1) is
+ * what lies under it.
  */
 const char *common_function(const struct ranking *ranking, enum ranking_by by, double *share);
 
