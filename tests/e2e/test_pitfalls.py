@@ -93,3 +93,17 @@ def test_a_daemons_child_is_named(place):
     for words in ("those with the most calls first", f"{work}: shares", "still running",
                   f"most calls are in a child: malloctap summary {work}"):
         check(words in said, f"no '{words}' in {said}")
+
+
+def test_operators_of_plugins(place):
+    """Libraries opened later bring operators of their own: what one makes, no other takes back."""
+    plugins = [PROGRAMS / f"lib{name}_plugin.so"
+               for name in ("first_operator", "second_operator", "cpp", "whole_cpp")]
+    arguments = [program("operator_plugins"), *plugins]
+    plain = run(arguments, place)
+    check_exit(plain, 0, "operator_plugins, plain")
+    for options in ({}, {"calls": 1}, {"backend": "mtmalloc"}, {"mode": "log"}):
+        done = run(arguments, place, tapped(place / "x.mtap", **options))
+        check_exit(done, 0, f"operator_plugins {options}")
+        check_equal(done.stdout, plain.stdout, f"operator_plugins {options}: output")
+        (place / "x.mtap").unlink()

@@ -176,20 +176,11 @@ static bool complete(const struct backend *functions)
            functions->posix_memalign;
 }
 
-static bool visit_holder(const struct linked_object *object, void *context)
-{
-    struct linked_object *ret = context;
-    if (ret->start < object->start || ret->start >= object->end)
-        return false;
-    *ret = *object;
-    return true;
-}
-
 /* The C library itself, also where another object in front defines some of its functions. */
 static bool find_libc(struct linked_object *ret)
 {
-    ret->start = (uintptr_t)loader_libc_function("malloc");
-    return ret->start != 0 && linkage_find(visit_holder, ret);
+    void *function = loader_libc_function("malloc");
+    return function != NULL && linkage_holder(function, ret);
 }
 
 static bool is_sanitizer(const struct linked_object *object)

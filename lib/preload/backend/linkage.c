@@ -224,6 +224,21 @@ bool linkage_next_definer(const char *symbol, const struct linked_object *but,
     return linkage_find(visit_definer, &search);
 }
 
+static bool visit_holder(const struct linked_object *object, void *context)
+{
+    struct linked_object *ret = context;
+    if (ret->start < object->start || ret->start >= object->end)
+        return false;
+    *ret = *object;
+    return true;
+}
+
+bool linkage_holder(const void *address, struct linked_object *ret)
+{
+    *ret = (struct linked_object){.start = (uintptr_t)address};
+    return linkage_find(visit_holder, ret);
+}
+
 static bool visit_first(const struct linked_object *object, void *context)
 {
     *(struct linked_object *)context = *object;

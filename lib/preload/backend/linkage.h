@@ -37,6 +37,9 @@ bool linkage_find(bool (*visit)(const struct linked_object *object, void *contex
 bool linkage_next_definer(const char *symbol, const struct linked_object *but,
                           struct linked_object *ret);
 
+/* The object that holds this address. */
+bool linkage_holder(const void *address, struct linked_object *ret);
+
 /* The main program. */
 bool linkage_program(struct linked_object *ret);
 

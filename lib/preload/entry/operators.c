@@ -34,6 +34,8 @@ static struct {
     operator_function *counted;
 } operators[OPERATORS];
 
+static bool searched; /* those that were there at the start */
+
 /* The object with the operator to call; *counted: it does not call malloc, so it is counted here.
  */
 static bool find_definer(enum operator_index index, struct linked_object *ret, bool *counted)
@@ -47,42 +49,70 @@ static bool find_definer(enum operator_index index, struct linked_object *ret, b
     return !bypasses_malloc || *counted || linkage_next_definer(names[index], &allocator, ret);
 }
 
-/* What is loaded at the start stays, and so do the C++ libraries, which the loader never unloads
- * once their unique symbols are bound. Of any other library the address must not be kept. */
-static bool stays(const struct linked_object *object)
+/* The C++ libraries, whose operators call malloc and free, and which the loader never unloads once
+ * their unique symbols are bound. */
+static bool visit_cpp_library(const struct linked_object *object, void *ret)
 {
-    return object->soname != NULL && (strncmp(object->soname, "libstdc++.so", 12) == 0 ||
-                                      strncmp(object->soname, "libc++.so", 9) == 0);
-}
-
-/* The function to call now; NULL when there is none. */
-static operator_function *find(enum operator_index index, bool at_start, bool *counted)
-{
-    struct linked_object definer;
-    *counted = false;
-    if (!find_definer(index, &definer, counted))
-        return NULL;
-    operator_function *function = (operator_function *)linkage_symbol(&definer, names[index]);
-    if (at_start || stays(&definer))
-        __atomic_store_n(*counted ? &operators[index].counted : &operators[index].plain, function,
-                         __ATOMIC_RELEASE);
-    return function;
+    if (object->soname == NULL || (strncmp(object->soname, "libstdc++.so", 12) != 0 &&
+                                   strncmp(object->soname, "libc++.so", 9) != 0))
+        return false;
+    *(struct linked_object *)ret = *object;
+    return true;
 }
 
 void operators_init(void)
 {
-    bool counted;
-    for (int index = 0; index < OPERATORS; index++)
-        find((enum operator_index)index, true, &counted);
+    for (int index = 0; index < OPERATORS; index++) {
+        struct linked_object definer;
+        bool counted;
+        if (!find_definer((enum operator_index)index, &definer, &counted))
+            continue;
+        operator_function *function = (operator_function *)linkage_symbol(&definer, names[index]);
+        __atomic_store_n(counted ? &operators[index].counted : &operators[index].plain, function,
+                         __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&searched, true, __ATOMIC_RELEASE);
 }
 
-/* Without any C++ library there is none to say that memory ran out. */
-static void *new_without_library(size_t size, size_t alignment, bool nothrow)
+/* For an operator that is not known: it may be called before the constructor has run. */
+static operator_function *counted_of(enum operator_index index)
 {
-    void *block = alignment ? aligned_alloc(alignment, size) : malloc(size ? size : 1);
-    if (block == NULL && !nothrow)
+    if (unlikely(!__atomic_load_n(&searched, __ATOMIC_ACQUIRE))) {
+        slow_prepare();
+        operators_init();
+    }
+    return __atomic_load_n(&operators[index].counted, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * No object that was there at the start has it. Libraries opened later may, several of them, each
+ * for itself and what it needs; but all come here, where nobody can tell whose a block is. So those
+ * of a C++ library are called, and while there is none malloc and free, which is the same to them:
+ * then any of these blocks may go back any of these ways. NULL: there is none.
+ */
+static operator_function *plain_of(enum operator_index index)
+{
+    struct linked_object library;
+    operator_function *function = __atomic_load_n(&operators[index].plain, __ATOMIC_RELAXED);
+    if (function == NULL && linkage_find(visit_cpp_library, &library)) {
+        function = (operator_function *)linkage_symbol(&library, names[index]);
+        __atomic_store_n(&operators[index].plain, function, __ATOMIC_RELEASE);
+    }
+    return function;
+}
+
+/* When memory ran out it is for the caller's own operator, as that of a C++ library inside it, to
+ * say so: it will find none either. */
+static void *new_without_library(enum operator_index index, bool nothrow, bool aligned,
+                                 uintptr_t size, uintptr_t second, const void *caller)
+{
+    struct linked_object object;
+    void *block = aligned ? aligned_alloc(second, size) : malloc(size ? size : 1);
+    if (block != NULL || nothrow)
+        return block;
+    if (!linkage_holder(caller, &object) || linkage_symbol(&object, names[index]) == NULL)
         abort();
-    return block;
+    return ((operator_function *)linkage_symbol(&object, names[index]))(size, second, 0);
 }
 
 /*
@@ -109,16 +139,14 @@ static void *call_counted_new(enum operator_index index, bool nothrow, uintptr_t
 }
 
 static noinline void *other_new(enum operator_index index, bool nothrow, bool aligned,
-                                uintptr_t size, uintptr_t second, uintptr_t third)
+                                uintptr_t size, uintptr_t second, uintptr_t third,
+                                const void *caller)
 {
-    if (__atomic_load_n(&operators[index].counted, __ATOMIC_ACQUIRE) == NULL) {
-        bool counted;
-        slow_prepare();
-        operator_function *plain = find(index, false, &counted);
+    if (counted_of(index) == NULL) {
+        operator_function *plain = plain_of(index);
         if (plain == NULL)
-            return new_without_library(size, aligned ? second : 0, nothrow);
-        if (!counted || operators[index].counted == NULL)
-            return plain(size, second, third);
+            return new_without_library(index, nothrow, aligned, size, second, caller);
+        return plain(size, second, third);
     }
     void *block = call_counted_new(index, nothrow, size, second, third);
     enum malloctap_op op = aligned ? MALLOCTAP_OP_ALIGNED : MALLOCTAP_OP_MALLOC;
@@ -130,17 +158,14 @@ static noinline void *other_new(enum operator_index index, bool nothrow, bool al
 static noinline void other_delete(enum operator_index index, uintptr_t block, uintptr_t second,
                                   uintptr_t third)
 {
-    operator_function *function = __atomic_load_n(&operators[index].counted, __ATOMIC_ACQUIRE);
+    operator_function *function = counted_of(index);
     if (function == NULL) {
-        bool counted;
-        slow_prepare();
-        function = find(index, false, &counted);
+        function = plain_of(index);
         if (function == NULL)
             free((void *)block);
-        else if (!counted)
+        else
             function(block, second, third);
-        if (function == NULL || !counted)
-            return;
+        return;
     }
     if (unlikely(!fast_free((void *)block))) {
         slow_free(&(struct call){CALL_operator_delete, MALLOCTAP_OP_FREE, .block = (void *)block,
@@ -159,7 +184,8 @@ static noinline void other_delete(enum operator_index index, uintptr_t block, ui
         operator_function *plain = operators[INDEX_##symbol].plain;                                \
         if (likely(plain != NULL))                                                                 \
             return plain(size, second, third);                                                     \
-        return other_new(INDEX_##symbol, nothrow, aligned, size, second, third);                   \
+        return other_new(INDEX_##symbol, nothrow, aligned, size, second, third,                    \
+                         __builtin_return_address(0));                                             \
     }
 #define DELETE(symbol)                                                                             \
     EXPORT void symbol(uintptr_t block, uintptr_t second, uintptr_t third);                        \

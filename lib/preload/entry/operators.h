@@ -11,8 +11,8 @@
 #ifndef PRELOAD_OPERATORS_H
 #define PRELOAD_OPERATORS_H
 
-/* Find the operators of the objects loaded at the start, which stay. Those that a library opened
- * later brings along are found at their first call. */
+/* Find the operators of the objects loaded at the start, which stay. Where there are none, those of
+ * a C++ library that is opened later, or malloc and free, are called. */
 void operators_init(void);
 
 #endif
