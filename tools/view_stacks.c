@@ -35,7 +35,8 @@ static int check(const struct view_stacks *view, struct malloctap_error *error)
                            : "no call was timed in this recording; rank it --by calls or bytes");
     if (by == RANKING_BY_WAIT && !aggregate_classed(aggregate))
         return explain(error, recording,
-                       "the kernel could not be asked which calls waited; rank it --by time");
+                       "which calls waited is not known, as the program may forbid the system call "
+                       "that tells; rank it --by time");
     return 0;
 }
 

@@ -13,12 +13,29 @@
 /* ---- heading ----------------------------------------------------------------------------------
  */
 
+/* The program as it was called: a link's name says more than that of the file behind it. */
+static void print_name(const struct malloctap_header *header, struct emit_style style, FILE *out)
+{
+    char called[sizeof header->command_line];
+    size_t length = strcspn(header->command_line, " '");
+    snprintf(called, sizeof called, "%.*s", (int)length, header->command_line);
+    const char *file = path_basename(header->executable);
+    const char *name = *called ? path_basename(called) : file;
+    fputs(style.bold, out);
+    emit_put(out, name);
+    fprintf(out, "%s (", style.plain);
+    if (strcmp(name, file)) {
+        emit_put(out, header->executable);
+        fputs(", ", out);
+    }
+    fprintf(out, "pid %" PRIu32 ")", header->pid);
+}
+
 static void print_program(const struct summary *summary, struct emit_style style, FILE *out)
 {
     const struct malloctap_header *header = summary->header;
-    fputs(style.bold, out);
-    emit_put(out, path_basename(header->executable));
-    fprintf(out, "%s (pid %" PRIu32 ") under ", style.plain, header->pid);
+    print_name(header, style, out);
+    fputs(" under ", out);
     emit_put(out, header->backend[0] ? header->backend : "an unknown backend");
     if (header->backend_object[0] && strcmp(header->backend_object, header->backend)) {
         fputs(": ", out);
@@ -203,6 +220,17 @@ static void print_quoted(const char *path, FILE *out)
     free(printable);
 }
 
+/* Is the command line whole, and free of what a terminal or a shell would take for something else?
+ */
+static bool can_be_typed(const struct malloctap_header *header)
+{
+    const char *text = header->command_line;
+    char *printable = emit_printable(text);
+    bool same = *text && !strcmp(printable, text);
+    free(printable);
+    return same && strlen(text) + 1 < sizeof header->command_line;
+}
+
 /* Questions that this recording can answer, the most telling ones first. */
 static void print_next(const struct summary *summary, FILE *out)
 {
@@ -230,9 +258,8 @@ static void print_next(const struct summary *summary, FILE *out)
         print_quoted(path, out);
         fputc('\n', out);
     }
-    fputs("  malloctap compare -- ", out);
-    emit_put(out, summary->header->command_line);
-    fputc('\n', out);
+    fprintf(out, "  malloctap compare -- %s\n",
+            can_be_typed(summary->header) ? summary->header->command_line : "PROGRAM [ARG...]");
 }
 
 static void print_text(const struct summary *summary, FILE *out)

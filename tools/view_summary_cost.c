@@ -89,8 +89,9 @@ void summary_print_cost(const struct summary *summary, FILE *out)
     double waiting = summary->wait_share.value;
     if (isnan(summary->allocator_share.value)) {
         bool logged = summary->header->mode == MALLOCTAP_MODE_LOG;
-        fprintf(out, "  thread time  not measured in %s\n",
-                logged ? "a log; record with -m sample" : "this recording");
+        fprintf(out, "  thread time  not measured: %s\n",
+                logged ? "calls in a log are not timed; record with -m sample"
+                       : "no call was timed");
         return;
     }
     fprintf(out, "  thread time  %s in the allocator",
@@ -105,8 +106,9 @@ void summary_print_cost(const struct summary *summary, FILE *out)
         print_waiting(summary, out);
         print_other_classes(summary, out);
     } else {
-        fputs("  waiting      not known: the kernel could not be asked whether calls waited\n",
-              out);
+        fputs(
+            "  waiting      not known: a program that may forbid system calls is asked for none\n",
+            out);
     }
 }
 

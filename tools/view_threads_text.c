@@ -120,7 +120,10 @@ static void print_costs(const struct view_threads *view, FILE *out)
     emit_table_print(table, out);
     emit_table_destroy(table);
     if (!view->total_cost.classed)
-        fputs("Whether calls waited is not known: the kernel could not be asked.\n", out);
+        fputs(
+            "Whether calls waited is not known: a program that may forbid system calls is asked for "
+            "none.\n",
+            out);
 }
 
 /* ---- latencies --------------------------------------------------------------------------------

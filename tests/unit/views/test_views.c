@@ -222,7 +222,7 @@ static void what_cannot_be_ranked_is_said(void **state)
                                                           .probe = MALLOCTAP_PROBE_UNCLASSED,
                                                           .time_ns = 50});
     query.ranking.by = RANKING_BY_WAIT;
-    assert_refused(built.builder, query, "the kernel could not be asked");
+    assert_refused(built.builder, query, "which calls waited is not known");
     recording_builder_destroy(built.builder);
 
     struct recording_builder *counted = recording_builder_create();
