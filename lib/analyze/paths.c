@@ -60,9 +60,19 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && !strcmp(a, b));
 }
 
-static const char *module_name(const struct symbol_frame *frame)
+/* "libx.so" of /usr/lib/libx.so.1.2; the program itself may have another name in another build. */
+struct module_name {
+    const char *text;
+    size_t length;
+};
+
+static struct module_name module_name(const struct paths *paths, const struct symbol_frame *frame)
 {
-    return frame->module ? path_basename(frame->module) : "";
+    const char *text = frame->module ? path_basename(frame->module) : "";
+    if (paths->programs[1] && !strcmp(text, paths->programs[1]))
+        text = paths->programs[0];
+    const char *suffix = strstr(text, ".so");
+    return (struct module_name){text, suffix ? (size_t)(suffix - text) : strlen(text)};
 }
 
 /* Of one recording: equal texts are equal pointers. */
@@ -73,10 +83,19 @@ static bool same_line(const struct symbol_frame *a, const struct symbol_frame *b
            (a->function || a->offset == b->offset);
 }
 
-static bool same_function(const struct symbol_frame *a, const struct symbol_frame *b)
+static bool same_function(const struct paths *paths, const struct symbol_frame *a,
+                          const struct symbol_frame *b)
 {
-    return same_text(a->function, b->function) && !strcmp(module_name(a), module_name(b)) &&
+    struct module_name a_name = module_name(paths, a), b_name = module_name(paths, b);
+    return same_text(a->function, b->function) && a_name.length == b_name.length &&
+           !memcmp(a_name.text, b_name.text, a_name.length) &&
            (a->function || a->offset == b->offset);
+}
+
+static bool same_frame(const struct paths *paths, const struct symbol_frame *a,
+                       const struct symbol_frame *b)
+{
+    return a == b || (paths->by == PATHS_BY_LINE ? same_line(a, b) : same_function(paths, a, b));
 }
 
 static uint64_t frame_hash(enum paths_by by, uint64_t hash, const struct symbol_frame *frame)
@@ -88,14 +107,13 @@ static uint64_t frame_hash(enum paths_by by, uint64_t hash, const struct symbol_
     return mix_text(hash, frame->function);
 }
 
-static bool path_is(enum paths_by by, const struct path *path,
+static bool path_is(const struct paths *paths, const struct path *path,
                     const struct symbol_frame *const *frames, size_t count, bool truncated)
 {
     if (path->count != count || path->truncated != truncated)
         return false;
     for (size_t i = 0; i < count; i++)
-        if (path->frames[i] != frames[i] &&
-            !(by == PATHS_BY_LINE ? same_line : same_function)(path->frames[i], frames[i]))
+        if (!same_frame(paths, path->frames[i], frames[i]))
             return false;
     return true;
 }
@@ -116,7 +134,7 @@ size_t paths_add(struct paths *paths, const struct path_frames *frames)
         uint64_t index =
             *table_insert(&paths->index_of_hash, hash, attempt, paths->count, &inserted);
         if (!inserted) {
-            if (path_is(paths->by, &paths->items[index], frames->items, count, truncated))
+            if (path_is(paths, &paths->items[index], frames->items, count, truncated))
                 return index;
             continue;
         }

@@ -16,8 +16,8 @@ enum paths_by {
     /* Same function, file and line; the offset counts only where there is no name. Two calls on one
      * source line, or two loadings of one library, are no difference to the reader. */
     PATHS_BY_LINE,
-    /* Same function in a module of the same file name, inlined or not: what two builds of a program
-     * have in common. */
+    /* Same function, inlined or not, in a module of the same file name but for its version: what
+     * two builds of a program have in common. */
     PATHS_BY_FUNCTION,
 };
 
@@ -28,10 +28,11 @@ struct path {
     bool truncated; /* the walk stopped before the outermost frame, by itself or by limit */
 };
 
-/* Zeroed but for `by` and `depth` it is an empty set. */
+/* Zeroed but for the first three members it is an empty set. */
 struct paths {
     enum paths_by by;
-    size_t depth; /* frames to look at, inlined ones included; 0: all */
+    size_t depth;            /* frames to look at, inlined ones included; 0: all */
+    const char *programs[2]; /* BY_FUNCTION: file names of two builds of the program, or NULL */
     struct path *items;
     size_t count;
 
