@@ -4,6 +4,8 @@
 #include "compiler.h"
 #include "depot.h"
 #include "objects.h"
+#include "rule_cache.h"
+#include "table.h"
 #include "view.h"
 #include "walk.h"
 
@@ -38,17 +40,82 @@ enum stack_walker stack_walker_init(enum stack_walker wanted, bool may_ask_kerne
     return wanted;
 }
 
-uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *flags)
+/*
+ * Frames are collected in mapped memory, for the stack may be a coroutine's of one page. As many
+ * threads as there are buffers can walk at once before others have to use their stacks.
+ */
+#define BUFFERS 16u
+
+struct frame_buffer {
+    uint32_t taken;
+    uint64_t frames[MALLOCTAP_STACK_FRAMES_MAX + WALK_SPARE_FRAMES];
+};
+
+static struct frame_buffer *buffer_take(struct stack_tables *tables)
+{
+    struct frame_buffer *buffers = table_get(&tables->buffers, BUFFERS * sizeof(*buffers));
+    for (uint32_t i = 0; buffers != NULL && i < BUFFERS; i++) {
+        /* Pairs with the release below: one thread's use of a buffer is over before another's. */
+        if (!__atomic_load_n(&buffers[i].taken, __ATOMIC_RELAXED) &&
+            !__atomic_exchange_n(&buffers[i].taken, 1, __ATOMIC_ACQUIRE))
+            return &buffers[i];
+    }
+    return NULL;
+}
+
+static void buffer_give_back(struct frame_buffer *buffer)
+{
+    __atomic_store_n(&buffer->taken, 0, __ATOMIC_RELEASE);
+}
+
+/* What the tables of this process are told from those of another by: a child that was forked in the
+ * middle of a capture has none, or a new one while its parent's is still mapped. */
+static struct rule_cache *process_mark(struct stack_tables *tables)
+{
+    return table_get(&tables->rule_cache, sizeof(struct rule_cache));
+}
+
+/* Modules have other ids in a child, so there the result would name another stack. */
+static uint32_t unless_forked(struct stack_tables *tables, const struct rule_cache *mark,
+                              uint32_t id)
+{
+    return __atomic_load_n(&tables->rule_cache, __ATOMIC_RELAXED) == mark ? id : 0;
+}
+
+static uint32_t capture_in(struct stack_tables *tables, uint64_t *frames, uint32_t limit,
+                           uint32_t *flags)
+{
+    struct rule_cache *mark = process_mark(tables);
+    uint32_t count = walker(tables, &own_code, frames, limit, flags);
+    if (count == 0)
+        return 0;
+    uint32_t id = depot_intern(&tables->depot_index, frames, count, *flags);
+    return unless_forked(tables, mark, id);
+}
+
+static noinline uint32_t capture_on_stack(struct stack_tables *tables, uint32_t limit,
+                                          uint32_t *flags)
 {
     uint64_t frames[MALLOCTAP_STACK_FRAMES_MAX + WALK_SPARE_FRAMES];
+    return capture_in(tables, frames, limit, flags);
+}
+
+uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *flags)
+{
     int saved_errno = errno;
+    uint32_t id;
     *flags = 0;
     if (unlikely(walker == NULL))
         return 0;
     if (limit > MALLOCTAP_STACK_FRAMES_MAX)
         limit = MALLOCTAP_STACK_FRAMES_MAX;
-    uint32_t count = walker(tables, &own_code, frames, limit, flags);
-    uint32_t id = count == 0 ? 0 : depot_intern(&tables->depot_index, frames, count, *flags);
+    struct frame_buffer *buffer = buffer_take(tables);
+    if (likely(buffer != NULL)) {
+        id = capture_in(tables, buffer->frames, limit, flags);
+        buffer_give_back(buffer);
+    } else {
+        id = capture_on_stack(tables, limit, flags);
+    }
     errno = saved_errno;
     return id;
 }
@@ -61,9 +128,10 @@ uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *
     *flags = 0;
     if (limit > MALLOCTAP_STACK_FRAMES_MAX)
         limit = MALLOCTAP_STACK_FRAMES_MAX;
-    if (unlikely(walker != walk_cfi) ||
-        unlikely(!walk_joined(tables, &own_code, memory, limit, flags, &id)))
+    struct rule_cache *mark = process_mark(tables);
+    if (unlikely(walker != walk_cfi) || unlikely(mark == NULL) ||
+        unlikely(!walk_joined(tables, mark, &own_code, memory, limit, flags, &id)))
         return stack_capture(tables, limit, flags);
     errno = saved_errno;
-    return id;
+    return unless_forked(tables, mark, id);
 }

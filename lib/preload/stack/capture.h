@@ -25,6 +25,7 @@ struct stack_tables {
     void *depot_index;  /* depot.c */
     void *module_index; /* modules.c */
     void *rule_cache;   /* rule_cache.c */
+    void *buffers;      /* capture.c */
     uint64_t libunwind; /* walk_libunwind.c: whether this process may enter it */
 };
 
@@ -36,15 +37,15 @@ enum stack_walker stack_walker_init(enum stack_walker wanted, bool may_ask_kerne
 /*
  * Capture the stack of the calling thread from the first frame outside this object, innermost
  * first, intern it in the depot and return its id; 0 when it could not be had or stored. `limit`
- * frames at most (up to MALLOCTAP_STACK_FRAMES_MAX). MALLOCTAP_STACK_... flags in *flags. Uses
- * under 6 KiB of stack. Preserves errno.
+ * frames at most (up to MALLOCTAP_STACK_FRAMES_MAX). MALLOCTAP_STACK_... flags in *flags. 0, too,
+ * when a signal handler forked meanwhile: the child has another depot. Uses under 3 KiB of stack.
+ * Preserves errno.
  */
 uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *flags);
 
 /*
  * The same stack, for a fraction of the cost where the thread takes one after the other: `memory`
- * is the calling thread's own (memory.h). 0, too, when the process was forked meanwhile by a signal
- * handler: the child has another depot.
+ * is the calling thread's own (memory.h).
  */
 uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *memory,
                               uint32_t limit, uint32_t *flags);

@@ -15,6 +15,8 @@
 
 #define WALK_SPARE_FRAMES 8
 
+struct rule_cache;
+
 /* Where our own code is, found once by stack_walker_init(). */
 struct walk_own {
     uintptr_t start, end;
@@ -25,7 +27,7 @@ uint32_t walk_cfi(struct stack_tables *tables, const struct walk_own *own, uint6
 
 /* The same stack, interned, by joining the one in `memory`, which then holds this one. False: it
  * takes a full walk; nothing was interned. */
-bool walk_joined(struct stack_tables *tables, const struct walk_own *own,
+bool walk_joined(struct stack_tables *tables, struct rule_cache *rules, const struct walk_own *own,
                  struct stack_memory *memory, uint32_t limit, uint32_t *flags, uint32_t *id);
 
 /* Load libunwind and use it once. False: it is not there, or lacks what is needed. */

@@ -18,7 +18,6 @@
 #include "depot.h"
 #include "memory.h"
 #include "places.h"
-#include "table.h"
 #include "walk_step.h"
 
 #include <assert.h>
@@ -314,16 +313,17 @@ static always_inline void recollect(struct joined *walk)
     walk->next = (uint32_t)chain;
 }
 
-noinline bool walk_joined(struct stack_tables *tables, const struct walk_own *own,
-                          struct stack_memory *memory, uint32_t limit, uint32_t *flags,
-                          uint32_t *id)
+noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
+                          const struct walk_own *own, struct stack_memory *memory, uint32_t limit,
+                          uint32_t *flags, uint32_t *id)
 {
     struct registers registers;
-    struct joined walk = {.places = {.tables = tables, .memory = memory}, .limit = limit};
-    struct rule_cache *rules = table_get(&tables->rule_cache, sizeof(*rules));
-    if (unlikely(rules == NULL || limit == 0))
+    struct joined walk = {
+        .places = {.tables = tables, .rules = rules, .memory = memory},
+        .limit = limit,
+    };
+    if (unlikely(limit == 0))
         return false;
-    walk.places.rules = rules;
     registers.exact = true;
     registers.known = arch_registers(registers.value, &registers.pc);
     recollect(&walk);
