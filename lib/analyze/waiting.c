@@ -2,6 +2,7 @@
 #include "waiting.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #define NORMAL_975 1.959964 /* quantile of the standard normal distribution */
 #define UNSEEN_95 2.995732  /* -ln 0.05: expected events of which none is seen once in 20 times */
@@ -10,6 +11,15 @@
  * one so many times as long as the longest seen. */
 #define LONGER_UNSEEN 2
 
+/* Most that one unseen wait may be expected to add. A call that lost the processor may have held a
+ * lock: then others waited all that time, few of them, and most likely in no sampled call. */
+static double unseen_wait(const struct malloctap_sample *sample)
+{
+    bool preempted = sample->probe == MALLOCTAP_PROBE_PREEMPTED;
+    double longest = preempted ? (double)sample->time_ns : LONGER_UNSEEN * (double)sample->wait_ns;
+    return (sample->weight - 1) * longest;
+}
+
 void waiting_add_sample(struct waiting *to, const struct malloctap_sample *sample)
 {
     if (sample->probe == MALLOCTAP_PROBE_NONE || sample->probe == MALLOCTAP_PROBE_UNCLASSED)
@@ -17,13 +27,13 @@ void waiting_add_sample(struct waiting *to, const struct malloctap_sample *sampl
     double others = sample->weight - 1, wait = (double)sample->wait_ns;
     to->classed++;
     to->largest_weight = fmax(to->largest_weight, sample->weight);
+    to->largest_ns = fmax(to->largest_ns, unseen_wait(sample));
     if (wait <= 0)
         return;
     to->blocked++;
     to->seen_ns += wait;
     to->unseen_ns += others * wait;
     to->variance += sample->weight * others * wait * wait;
-    to->largest_ns = fmax(to->largest_ns, others * wait);
 }
 
 void waiting_add(struct waiting *to, const struct waiting *from)
@@ -43,8 +53,8 @@ double waiting_ns(const struct waiting *waiting)
 }
 
 /* Quantile of a gamma distribution by its mean and variance (Wilson and Hilferty, 1931): good to a
- * few percent from shape 2 on. Below, the high quantile still is, and the low one comes out too low,
- * which makes the interval wider than it need be. */
+ * few percent from shape 2 on. Below, the high quantile still is, and the low one comes out too
+ * low, which makes the interval wider than it need be. */
 static double gamma_quantile(double mean, double variance, double normal_quantile)
 {
     double ninth = variance / (9 * mean * mean);
@@ -61,7 +71,7 @@ static double gamma_quantile(double mean, double variance, double normal_quantil
 struct statistics_interval waiting_interval(const struct waiting *waiting)
 {
     double mean = waiting->unseen_ns, variance = waiting->variance;
-    double more = LONGER_UNSEEN * waiting->largest_ns;
+    double more = waiting->largest_ns;
     struct statistics_interval interval = {waiting->seen_ns, waiting->seen_ns};
     if (waiting->blocked == 0)
         interval.high = INFINITY;

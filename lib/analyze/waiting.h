@@ -24,7 +24,7 @@ struct waiting {
     double seen_ns;        /* waited in the sampled calls themselves */
     double unseen_ns;      /* in the calls that they stand for beside themselves: weight - 1 each */
     double variance;       /* of the sum of both */
-    double largest_ns;     /* most that one sample adds to unseen_ns */
+    double largest_ns;     /* most that one more wait may be expected to add to unseen_ns */
     double largest_weight; /* of a classed sample */
 };
 
