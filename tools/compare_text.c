@@ -53,8 +53,8 @@ static void cell_change(struct emit_table *table, const struct verdict *verdict,
 static void questions_print(const struct compare_result *result, FILE *out)
 {
     static const struct emit_column columns[] = {
-        {"backend", true},   {"wall", false}, {"95 %", true},       {"change, %", false},
-        {"peak RSS", false}, {"95 %", true},  {"change, %", false}, {"runs", false},
+        {"backend", true},   {"wall", false}, {"95 %", true},    {"change", false},
+        {"peak RSS", false}, {"95 %", true},  {"change", false}, {"runs", false},
     };
     struct emit_table *table = emit_table_create(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < result->compare->backend_count; i++) {

@@ -175,9 +175,11 @@ void ceiling_words(const struct verdict *first, char *ret, size_t size)
     if (isnan(share->median))
         return;
     put(&sentence, "The ceiling: under %s, malloc and free take %s of the threads' time",
-        first->name, share_words(share->median).text);
+        first->name, share_words(fmin(1, share->median)).text);
     if (!isnan(share->interval.low))
-        put(&sentence, " (%.1f to %.1f %%)", 100 * share->interval.low, 100 * share->interval.high);
+        put(&sentence, " (%.1f to %.1f %%)", 100 * share->interval.low,
+            100 *
+                fmin(1, share->interval.high)); /* an estimate does not know that it has a limit */
     if (!isnan(waiting))
         put(&sentence, ", %s waiting", share_words(waiting).text);
     put(&sentence,
