@@ -118,6 +118,15 @@ EXPORT void probe_take(uint32_t limit, struct probe_stack *ret)
     }
 }
 
+EXPORT void probe_take_below(int depth, uint32_t limit, struct probe_stack *ret)
+{
+    if (depth == 0)
+        probe_take(limit, ret);
+    else
+        probe_take_below(depth - 1, limit, ret);
+    __asm__ volatile("" ::: "memory"); /* not a jump */
+}
+
 EXPORT const struct malloctap_module *probe_module(uint32_t id)
 {
     return id == 0 || id > module_count ? NULL : &modules[id - 1];
@@ -128,9 +137,14 @@ EXPORT uint32_t probe_module_count(void)
     return module_count;
 }
 
-EXPORT void probe_forget(void)
+EXPORT void probe_forget_tables(void)
 {
     memset(&tables, 0, sizeof(tables));
+}
+
+EXPORT void probe_forget(void)
+{
+    probe_forget_tables();
     memset(probe_memory(), 0, sizeof(struct stack_memory));
 }
 

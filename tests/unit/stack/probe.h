@@ -31,12 +31,18 @@ struct stack_memory *probe_memory(void);
 /* Both, which must yield the same; and what was stored, as plain addresses. */
 void probe_take(uint32_t limit, struct probe_stack *ret);
 
+/* The same with so many more frames of this object's own below. */
+void probe_take_below(int depth, uint32_t limit, struct probe_stack *ret);
+
 /* A module as recorded; NULL: no such id. */
 const struct malloctap_module *probe_module(uint32_t id);
 uint32_t probe_module_count(void);
 
 /* Start again as a forked child does: with tables that are all zero. */
 void probe_forget(void);
+
+/* The tables alone: what a thread remembers is then another process's. */
+void probe_forget_tables(void);
 
 /* Parts under test that work without a walk. */
 uint32_t probe_intern(const uint64_t *frames, uint32_t count, uint32_t flags);

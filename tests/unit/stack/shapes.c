@@ -16,6 +16,18 @@ SHAPE void shape_plain(void (*callee)(void *), void *argument)
     AFTERWARDS;
 }
 
+SHAPE void shape_left(void (*callee)(void *), void *argument)
+{
+    callee(argument);
+    __asm__ volatile("" ::"i"(1) : "memory");
+}
+
+SHAPE void shape_right(void (*callee)(void *), void *argument)
+{
+    callee(argument);
+    __asm__ volatile("" ::"i"(2) : "memory");
+}
+
 /* Asking for the frame's address makes the compiler keep a frame pointer. */
 SHAPE void shape_frame_pointer(void (*callee)(void *), void *argument)
 {

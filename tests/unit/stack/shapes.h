@@ -5,6 +5,9 @@
 
 typedef void shape(void (*callee)(void *), void *argument);
 
+/* Two of one layout. */
+shape shape_left, shape_right;
+
 shape shape_plain, shape_frame_pointer, shape_alloca, shape_realigned, shape_large;
 
 #ifdef __x86_64__
