@@ -181,7 +181,8 @@ static void read_records(struct malloctap_recording *recording)
     if (malloctap_recording_check(recording, NULL) == 0)
         REQUIRE(claim.records == time.records && claim.damages == time.damages);
     struct walk part = read_in_order_of_time(recording, 3000, 40000, size);
-    REQUIRE(part.records <= time.records);
+    if (malloctap_recording_check(recording, NULL) == 0 && time.damages == 0)
+        REQUIRE(part.records <= time.records);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
