@@ -122,6 +122,7 @@ static void look_ahead(void)
 
 static void start_image(void)
 {
+    size_class_prepare();
     strings_init();
     config_read(find_options(), mtmalloc_option);
     /* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */

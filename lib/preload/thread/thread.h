@@ -16,6 +16,8 @@
 #ifndef PRELOAD_THREAD_H
 #define PRELOAD_THREAD_H
 
+#include "size_class.h"
+
 #include <compiler.h>
 #include <counter.h>
 #include <malloctap/recording.h>
@@ -114,19 +116,6 @@ static inline bool thread_change_limit(struct thread *thread, uint64_t from, uin
 static inline uint64_t thread_busy_limit(const struct thread *thread)
 {
     return thread->orders.mode == MALLOCTAP_MODE_LOG ? LIMIT_SLOW : LIMIT_NEVER;
-}
-
-/* The size class of recording.h, the bit width of size, for sizes below 2^63. Of larger ones, which
- * no allocator has, it makes something that count_failure() mends. */
-static always_inline size_t size_class(size_t size)
-{
-#ifdef __x86_64__
-    size_t width;
-    __asm__("bsrq %1, %0" : "=r"(width) : "r"(2 * size + 1) : "cc");
-    return width;
-#else
-    return 63 ^ (size_t)__builtin_clzll(2 * size + 1);
-#endif
 }
 
 static always_inline void count_alloc(struct malloctap_counters *counters, enum malloctap_op op,

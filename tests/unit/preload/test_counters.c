@@ -14,6 +14,7 @@ _Thread_local struct thread_storage thread_storage;
 static void size_class_is_the_bit_width(void **state)
 {
     (void)state;
+    size_class_prepare();
     assert_int_equal(size_class(0), 0);
     for (unsigned width = 1; width <= 63; width++) {
         size_t least = (size_t)1 << (width - 1);
