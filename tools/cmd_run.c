@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER, NO_CHILDREN };
+enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER, SANDBOX, NO_CHILDREN };
 
 static const struct option_row rows[] = {
     {'b', "backend", "BACKEND", "own (default), libc, mtmalloc, jemalloc, ... or a library's path"},
@@ -33,6 +33,8 @@ static const struct option_row rows[] = {
     {FRAMES, "frames", "N", "record up to N frames of a stack (1 to 256)"},
     {RING, "ring", "SIZE", "keep the newest SIZE of records; 0: all (default: 256M, of a log all)"},
     {WALKER, "walker", "NAME", "how stacks are walked: auto, cfi, libunwind, none"},
+    {SANDBOX, "sandbox", "CHOICE",
+     "whether PROGRAM forbids itself system calls (seccomp): auto, yes, no"},
     {NO_CHILDREN, "no-children", NULL, "do not record the processes that PROGRAM starts"},
     {0},
 };
@@ -98,19 +100,26 @@ static int size_take(struct run_options *options, const char *key, const char *t
     return EXIT_DONE;
 }
 
-static int walker_take(struct run_options *options, const char *name)
+/* One of a few words, the last of which is NULL. */
+static int choice_take(struct run_options *options, const char *key, const char *text,
+                       const char *const *words)
 {
-    static const char *const names[] = {"auto", "cfi", "libunwind", "none"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0) {
-            tap_set(&options->tap, "walker", name);
+    char all[128] = "";
+    for (size_t i = 0, length = 0; words[i]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            tap_set(&options->tap, key, text);
             return EXIT_DONE;
         }
-    return bad_input("run: --walker %s: no such walker; use auto, cfi, libunwind or none", name);
+        length +=
+            (size_t)snprintf(all + length, sizeof all - length, "%s%s", i ? ", " : "", words[i]);
+    }
+    return bad_input("run: --%s %s: no such choice; use one of %s", key, text, all);
 }
 
 static int option_take(struct run_options *options, int key)
 {
+    static const char *const walkers[] = {"auto", "cfi", "libunwind", "none", NULL};
+    static const char *const sandboxes[] = {"auto", "yes", "no", NULL};
     switch (key) {
     case 'b':
         options->backend = optarg;
@@ -135,7 +144,9 @@ static int option_take(struct run_options *options, int key)
     case RING:
         return size_take(options, "ring", optarg, 0, options->ring, sizeof options->ring);
     case WALKER:
-        return walker_take(options, optarg);
+        return choice_take(options, "walker", optarg, walkers);
+    case SANDBOX:
+        return choice_take(options, "sandbox", optarg, sandboxes);
     case NO_CHILDREN:
         options->no_children = true;
         tap_set(&options->tap, "children", "off");

@@ -47,6 +47,11 @@ static inline long sys_read(int fd, void *to, size_t size)
     return SYS_RETRY(syscall(SYS_read, fd, to, size));
 }
 
+static inline long sys_pread(int fd, void *to, size_t size, uint64_t offset)
+{
+    return SYS_RETRY(syscall(SYS_pread64, fd, to, size, offset));
+}
+
 static inline long sys_pwrite(int fd, const void *from, size_t size, uint64_t offset)
 {
     return SYS_RETRY(syscall(SYS_pwrite64, fd, from, size, offset));

@@ -40,6 +40,15 @@ static int compare_bytes(const void *one, const void *other, size_t size)
     return 0;
 }
 
+static void *find_byte(const void *from, int wanted, size_t size)
+{
+    const unsigned char *source = from;
+    for (size_t i = 0; i < size; i++)
+        if (source[i] == (unsigned char)wanted)
+            return (void *)(uintptr_t)&source[i];
+    return NULL;
+}
+
 /* ---- by the C library ----------------------------------------------------------------------- */
 
 /* Written once, by strings_init(), before there are other threads. */
@@ -47,6 +56,7 @@ static void *(*copy)(void *, const void *, size_t) = move_bytes;
 static void *(*move)(void *, const void *, size_t) = move_bytes;
 static void *(*set)(void *, int, size_t) = set_bytes;
 static int (*compare)(const void *, const void *, size_t) = compare_bytes;
+static void *(*find)(const void *, int, size_t) = find_byte;
 
 void strings_init(void)
 {
@@ -60,6 +70,7 @@ void strings_init(void)
     TAKE(move, "memmove");
     TAKE(set, "memset");
     TAKE(compare, "memcmp");
+    TAKE(find, "memchr");
 #undef TAKE
 }
 
@@ -81,6 +92,11 @@ void *memset(void *to, int value, size_t size)
 int memcmp(const void *one, const void *other, size_t size)
 {
     return compare(one, other, size);
+}
+
+void *memchr(const void *from, int wanted, size_t size)
+{
+    return find(from, wanted, size);
 }
 
 /* ---- strings, which are short here ---------------------------------------------------------- */

@@ -108,6 +108,17 @@ static bool parse_mode(enum malloctap_mode *to, const char *value)
     return true;
 }
 
+/* The place of `value` among `names`; false when it is none of them. */
+static bool parse_choice(unsigned *to, const char *const *names, size_t count, const char *value)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(value, names[i])) {
+            *to = (unsigned)i;
+            return true;
+        }
+    return false;
+}
+
 static bool parse_walker(enum stack_walker *to, const char *value)
 {
     static const char *const names[] = {
@@ -116,12 +127,22 @@ static bool parse_walker(enum stack_walker *to, const char *value)
         [STACK_WALKER_LIBUNWIND] = "libunwind",
         [STACK_WALKER_NONE] = "none",
     };
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (!strcmp(value, names[i])) {
-            *to = (enum stack_walker)i;
-            return true;
-        }
-    return false;
+    unsigned choice;
+    if (!parse_choice(&choice, names, ARRAY_LENGTH(names), value))
+        return false;
+    *to = (enum stack_walker)choice;
+    return true;
+}
+
+static bool parse_sandbox(enum config_sandbox *to, const char *value)
+{
+    static const char *const names[] = {
+        [SANDBOX_AUTO] = "auto", [SANDBOX_YES] = "yes", [SANDBOX_NO] = "no"};
+    unsigned choice;
+    if (!parse_choice(&choice, names, ARRAY_LENGTH(names), value))
+        return false;
+    *to = (enum config_sandbox)choice;
+    return true;
 }
 
 /* The text parser needs to know the room; the others take just the field. */
@@ -131,6 +152,7 @@ static bool parse_walker(enum stack_walker *to, const char *value)
 #define PARSE_flag(field, value) parse_flag(&field, value)
 #define PARSE_mode(field, value) parse_mode(&field, value)
 #define PARSE_walker(field, value) parse_walker(&field, value)
+#define PARSE_sandbox(field, value) parse_sandbox(&field, value)
 
 enum outcome { UNKNOWN, BAD, TAKEN };
 

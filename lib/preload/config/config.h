@@ -15,11 +15,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Will the program forbid itself system calls, on pain of death? */
+enum config_sandbox { SANDBOX_AUTO, SANDBOX_YES, SANDBOX_NO };
+
 struct config {
     char backend[64];
     char out[1024];
     enum malloctap_mode mode;
     enum stack_walker walker;
+    enum config_sandbox sandbox;
     uint64_t calls;  /* one in so many calls is sampled, on average; given as 0: the default */
     uint64_t bytes;  /* one sample per so many bytes, on average; likewise */
     bool thin;       /* neither was given: the rate may fall as samples become many */

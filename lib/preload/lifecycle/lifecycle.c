@@ -122,7 +122,6 @@ static void look_ahead(void)
 
 static void start_image(void)
 {
-    size_class_prepare();
     strings_init();
     config_read(find_options(), mtmalloc_option);
     /* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */
@@ -317,7 +316,7 @@ __attribute__((destructor)) static void lifecycle_destructor(void)
     if (__atomic_load_n(&process.state, __ATOMIC_ACQUIRE) == READY) {
         if (backend_identity.kind == BACKEND_MTMALLOC)
             mtmalloc_stats_publish();
-        recording_finish(image.system_calls);
+        recording_finish(image.system_calls && !sandbox_since());
     }
     errno = error;
 }

@@ -5,15 +5,21 @@
  * A seccomp filter can make any system call deadly, and there is no way to ask about it that a
  * filter could not make deadly too. So where a program looks as if it might install one, the tap
  * makes no call after the start but what an allocator makes: it does not read threads' names and
- * the peak memory.
+ * the peak memory. What a program looks like is a guess; sandbox=yes or sandbox=no decides it.
  */
 #ifndef PRELOAD_SANDBOX_H
 #define PRELOAD_SANDBOX_H
 
 #include <stdbool.h>
 
-/* True when the program or a library that is not the system's calls prctl() or syscall(), or
- * libseccomp is loaded. */
+/*
+ * As the options say; if they leave it open, true when libseccomp is loaded, or when the program or
+ * a library that is not the system's calls prctl() or syscall() and has the number of a call that
+ * installs a filter in its code. A script that brings the number along is not noticed.
+ */
 bool sandbox_possible(void);
+
+/* Of a program that did not look so at the start: may it be shut in by now? */
+bool sandbox_since(void);
 
 #endif

@@ -47,7 +47,7 @@ static void every_key(void **state)
     (void)state;
     read_options(
         "backend=mtmalloc,mode=count,out=/tmp/x.mtap,calls=100,bytes=3M,frames=256,ring=1G,"
-        "walker=libunwind,children=off,quiet=on,chunk=64");
+        "walker=libunwind,sandbox=no,children=off,quiet=on,chunk=64");
     assert_string_equal(said, "");
     assert_string_equal(config.backend, "mtmalloc");
     assert_int_equal(config.mode, MALLOCTAP_MODE_COUNT);
@@ -57,6 +57,7 @@ static void every_key(void **state)
     assert_int_equal(config.frames, 256);
     assert_int_equal(config.ring, 1u << 30);
     assert_int_equal(config.walker, STACK_WALKER_LIBUNWIND);
+    assert_int_equal(config.sandbox, SANDBOX_NO);
     assert_false(config.children);
     assert_true(config.quiet);
 }
