@@ -126,11 +126,13 @@ static void other_places_are_other_paths(void **state)
 static void rates_are_compared_where_durations_differ(void **state)
 {
     struct fixture f = begin();
-    add(&f.sides[DIFF_OLD], 0x500, 100, 1);
+    add(&f.sides[DIFF_OLD], 0x500, 100, 2);
     add(&f.sides[DIFF_NEW], 0x500, 300, 1);
     compare(&f, RANKING_BY_BYTES, 2, 4);
-    assert_true(diff_figure(&f.diff, &f.diff.rows[0], DIFF_OLD).value == 500);
-    assert_true(diff_change(&f.diff, &f.diff.rows[0]).value == 750 - 500);
+    struct estimate change = diff_change(&f.diff, &f.diff.rows[0]);
+    assert_true(diff_figure(&f.diff, &f.diff.rows[0], DIFF_OLD).value == 1000);
+    assert_true(change.value == 750 - 1000);
+    assert_true(change.variance == 100 * 2 * 1 * 10 * 10 / (2.0 * 2.0));
     end(&f);
 }
 
