@@ -32,6 +32,7 @@ static void patterns_match_as_in_leak_sanitizer(void **state)
         {"^a*b$", "a_b_b", true},
         {"^a*b$", "a_b_c", false},
         {"^a*b*c$", "abbc", true},
+        {"^ab*b$", "ab", false},
         {"*", "anything", true},
         {"^*$", "", true},
         {"operator[]", "std::map::operator[]", true}, /* brackets and ? are themselves */
