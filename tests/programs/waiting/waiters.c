@@ -2,13 +2,13 @@
 /*
  * waiters - threads that allocate from three functions, in known shares, and think in between.
  *
- *   waiters THREADS CALLS THINK
+ *   waiters THREADS CALLS THINK [SCALE]
  *
  * Each thread makes so many calls (a malloc and a free are two) and thinks before each, for THINK
  * nanoseconds on average: exponentially, as threads that fall into step are no measure of anything.
  * waits_often makes six in ten of the calls, waits_sometimes three and waits_rarely one. Under
  * one_mutex each tells the allocator who it is, so that the exact waiting of each is known. What is
- * drawn is from fixed seeds.
+ * drawn is from fixed seeds. Blocks are of 48, 200 and 1000 bytes, times SCALE.
  */
 #include "one_mutex.h"
 
@@ -20,7 +20,7 @@
 #include <time.h>
 
 static void (*name_site)(unsigned number);
-static unsigned long calls, think_ns;
+static unsigned long calls, think_ns, scale = 1;
 static pthread_barrier_t start;
 
 static _Thread_local uint64_t state;
@@ -56,7 +56,7 @@ static void think(void)
         if (name_site)                                                                             \
             name_site(number);                                                                     \
         think();                                                                                   \
-        void *volatile block = malloc(size);                                                       \
+        void *volatile block = malloc(size * scale);                                               \
         think();                                                                                   \
         free(block);                                                                               \
         __asm__ volatile("");                                                                      \
@@ -84,10 +84,12 @@ static void *work(void *argument)
 int main(int argc, char **argv)
 {
     unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
-    if (argc != 4 || count == 0)
+    if (argc < 4 || count == 0)
         return 2;
     calls = strtoul(argv[2], NULL, 10);
     think_ns = strtoul(argv[3], NULL, 10);
+    if (argc > 4)
+        scale = strtoul(argv[4], NULL, 10);
     name_site = (void (*)(unsigned))dlsym(RTLD_DEFAULT, "one_mutex_site");
     pthread_barrier_init(&start, NULL, (unsigned)count);
     pthread_t *threads = malloc(count * sizeof *threads);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * waiting_sums - what a recording's samples say of waiting: a JSON object for each innermost
- * function, and one for all together whose function is null.
+ * function, and one for all together whose function is null; there, too, what the allocator itself
+ * measured at its locks, if it does.
  */
 #include <malloctap/reader.h>
 #include <symbols.h>
@@ -49,9 +50,21 @@ static void print(const char *name, const struct waiting *waiting)
            name ? "\"" : "", name ? name : "null", name ? "\"" : "", waiting->classed,
            waiting->blocked, waiting_ns(waiting), interval.low);
     if (waiting->blocked)
-        printf("\"high_ns\":%.0f}\n", interval.high);
+        printf("\"high_ns\":%.0f", interval.high);
     else
-        printf("\"high_ns\":null}\n");
+        printf("\"high_ns\":null");
+}
+
+static void print_locks(const struct malloctap_recording *recording)
+{
+    struct malloctap_lock_row row;
+    uint64_t position = 0, contended = 0, wait_ns = 0;
+    while (malloctap_recording_next_lock(recording, &position, &row)) {
+        contended += row.contended;
+        wait_ns += row.wait_ns;
+    }
+    if (position > 0)
+        printf(",\"locks_contended\":%lu,\"locks_wait_ns\":%lu", contended, wait_ns);
 }
 
 static int add_all(const struct malloctap_recording *recording, struct symbols *symbols,
@@ -89,9 +102,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error.text);
     for (size_t i = 0; i < function_count; i++) {
         print(functions[i].name, &functions[i].waiting);
+        printf("}\n");
         waiting_add(&all, &functions[i].waiting);
     }
     print(NULL, &all);
+    print_locks(recording);
+    printf("}\n");
     symbols_destroy(symbols);
     malloctap_recording_close(recording);
     return status < 0;

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Waiting at the allocator's locks: found where it is, ranked as it is, and not found where it is not.
+
+How good the figures are is for waiting_truth.py to say, which takes longer; here only what can fail
+for no other reason than a broken probe.
+"""
+from waiting_truth import *
+
+# Most calls are sampled, so that what few of them do is seen whatever else the machine does.
+MOST_CALLS = {"calls": 1, "bytes": 128}
+CONTENDED = (4, 1000, 1000, 200000)  # a call holds the lock far longer than its thread thinks
+
+
+def check_none_waits(estimate, what):
+    """A page that has to be found may keep even a lone thread waiting, once in a long while."""
+    check(estimate["classed"] > 1000, f"{what}: only {estimate['classed']} calls were classed")
+    check(estimate["blocked"] * 1000 <= estimate["classed"],
+          f"{what}: {estimate['blocked']} of {estimate['classed']} calls waited")
+
+
+def test_one_lock_for_all(place):
+    recording, sites = run_waiters(place, CONTENDED, **MOST_CALLS)
+    estimated = estimates(recording)
+    truth = total(sites, "wait_ns")
+    got = estimated[None]
+    check(truth > 0 and truth / 2 < got["wait_ns"] < truth * 2, f"{got} for {truth} ns measured")
+    check(0 < got["low_ns"] < got["wait_ns"] < got["high_ns"] < truth * 4, f"interval of {got}")
+    for name, measured in zip(FUNCTIONS, (site["wait_ns"] for site in sites[1:])):
+        check(measured < truth / 10 or measured / 3 < estimated[name]["wait_ns"] < measured * 3,
+              f"{estimated[name]} for {measured} ns measured")
+
+
+def test_frees_are_probed_too(place):
+    recording, _ = run_waiters(place, CONTENDED, **MOST_CALLS)
+    latency = view("threads", recording)["totals"]["latency"]
+    check(latency["free"]["blocked"] > 0, f"no free waited: {latency}")
+    check(latency["free"]["fast"] > 0, f"no free was fast: {latency}")
+
+
+def test_one_thread_never_waits(place):
+    recording, sites = run_waiters(place, (1, 100000, 0, 0), calls=16, bytes=2048)
+    check_equal(total(sites, "contended"), 0, "measured")
+    check_none_waits(estimates(recording)[None], "one thread")
+
+
+def test_thread_caches_never_wait(place):
+    recording, _ = run_waiters(place, (4, 50000, 0, 0), allocator=None, calls=16, bytes=2048)
+    check_none_waits(estimates(recording)[None], "libc with its thread caches")
+
+
+def test_one_threaded_sqlite_never_waits(place):
+    script = b"create table t(a, b); with recursive n(i) as (select 1 union all select i + 1 from n " \
+             b"limit 20000) insert into t select i, hex(randomblob(20)) from n; select sum(length(b)) from t;"
+    recording = place / "sqlite3.mtap"
+    try:
+        done = run(["sqlite3", ":memory:"], place, tapped(recording, calls=16, bytes=2048), stdin=script)
+    except FileNotFoundError:
+        raise Skip("sqlite3 is not installed") from None
+    check_exit(done, 0, "sqlite3")
+    check_none_waits(estimates(recording)[None], "sqlite3")
+
+
+def test_timed_without_class_where_the_kernel_may_not_be_asked(place):
+    """The sandbox ends the process at any system call but those an allocator makes."""
+    recording = place / "sandbox.mtap"
+    done = run([program("sandbox"), "kill"], place, tapped(recording, calls=16, bytes=2048))
+    check_exit(done, 0, "sandbox")
+    check_equal(estimates(recording)[None]["classed"], 0, "calls of which it is said whether they waited")
+    check(view("stacks", recording, "--by", "time")["total"] > 0, "nothing was timed")
