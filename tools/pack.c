@@ -227,9 +227,12 @@ static int check_finished(const char *path, struct malloctap_error *error)
                    : 0;
 }
 
-static int open_input(struct packer *packer, struct stat *status)
+static int open_input(struct packer *packer, bool keep, struct stat *status)
 {
     uint8_t first[4] = {0};
+    if (!keep && lstat(packer->path, status) == 0 && S_ISLNK(status->st_mode))
+        return fail(packer->error, packer->path,
+                    "is a symbolic link; name the recording itself, or keep it with --keep");
     packer->in = open(packer->path, O_RDONLY | O_CLOEXEC);
     if (packer->in < 0 || fstat(packer->in, status) != 0 ||
         read_full(packer->in, 0, first, sizeof first) < 0)
@@ -323,8 +326,8 @@ int pack_recording(const char *path, struct pack_options options, struct pack_re
     packer->in = packer->to = -1;
     packer->error = error;
     int result = check_finished(path, error);
-    if (result == 0 && (open_input(packer, &input) < 0 || open_output(packer, &input) < 0 ||
-                        pack(packer, options.level) < 0))
+    if (result == 0 && (open_input(packer, options.keep, &input) < 0 ||
+                        open_output(packer, &input) < 0 || pack(packer, options.level) < 0))
         result = -1;
     if (result == 0 && fstat(packer->to, &output) != 0)
         result = cannot_write(packer);

@@ -320,6 +320,21 @@ static struct area area_of_list(const struct list *list, size_t stride, size_t i
     return area;
 }
 
+/* Rows follow one another from the start of each extent; none crosses into the next. */
+static struct area area_of_latencies(const struct recording_builder *builder)
+{
+    const struct list *list = &builder->latencies;
+    size_t row = sizeof(struct malloctap_latency);
+    size_t extent = builder->extent_size[MALLOCTAP_EXTENT_LATENCY];
+    if (extent == 0)
+        return area_of_list(list, row, row);
+    size_t rows = extent / row, extents = (list->count + rows - 1) / rows;
+    struct area area = area_of_size(extents * extent);
+    for (size_t i = 0; i < list->count; i++)
+        memcpy(area.bytes + i / rows * extent + i % rows * row, list->items[i], row);
+    return area;
+}
+
 static struct area area_of_chunks(const struct recording_builder *builder)
 {
     size_t chunk_size = builder->header.chunk_size;
@@ -344,8 +359,7 @@ static struct area area_of_kind(const struct recording_builder *builder, unsigne
         return area_of_list(&builder->modules, sizeof(struct malloctap_module),
                             sizeof(struct malloctap_module));
     case MALLOCTAP_EXTENT_LATENCY:
-        return area_of_list(&builder->latencies, sizeof(struct malloctap_latency),
-                            sizeof(struct malloctap_latency));
+        return area_of_latencies(builder);
     case MALLOCTAP_EXTENT_LOCKS:
         return area_of_list(&builder->locks, sizeof(struct malloctap_lock_row),
                             sizeof(struct malloctap_lock_row));

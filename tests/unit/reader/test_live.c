@@ -278,6 +278,31 @@ static void test_dead_writer(void **state)
     }
 }
 
+/* A sealed chunk says how late its last record is; one that was still open is read. */
+static void test_end_of_a_killed_log(void **state)
+{
+    struct recording_builder *builder = running(0);
+    recording_builder_header(builder)->pid = UINT32_MAX; /* of no process */
+    struct recording_builder_call call = {.op = MALLOCTAP_OP_MALLOC, .ticks = 3000, .address = 8};
+    recording_builder_add_call(builder, 1, &call);
+    call = (struct recording_builder_call){
+        .op = MALLOCTAP_OP_REALLOC, .ticks = 4000, .duration = 500, .old = 8, .address = 16};
+    recording_builder_add_call(builder, 2, &call);
+    recording_builder_seal(builder, 1);
+    struct malloctap_recording *recording = scratch_open(builder);
+    assert_int_equal(malloctap_recording_duration_ns(recording), 3500);
+    assert_int_equal(malloctap_recording_duration_ns(recording), 3500);
+    malloctap_recording_close(recording);
+
+    builder = running(0);
+    recording_builder_header(builder)->pid = UINT32_MAX;
+    recording_builder_add_call(builder, 2, &call);
+    recording_builder_seal(builder, 2);
+    recording = scratch_open(builder);
+    assert_int_equal(malloctap_recording_duration_ns(recording), 3500);
+    malloctap_recording_close(recording);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_finished_is_not_orphaned),
         cmocka_unit_test(test_writer_is_who_maps_it),
         cmocka_unit_test(test_dead_writer),
+        cmocka_unit_test(test_end_of_a_killed_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

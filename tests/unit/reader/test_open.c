@@ -295,6 +295,9 @@ static void test_clock(void **state)
     assert_int_equal(malloctap_recording_ns(recording, 5000), 0);
     assert_int_equal(malloctap_recording_ns(recording, 5001), 1);
     assert_int_equal(malloctap_recording_ns(recording, 5002), 3);
+    const uint64_t ticks[] = {5000, 5001, 5002, 5002, 5003, 5004};
+    for (uint64_t ns = 0; ns < sizeof(ticks) / sizeof(ticks[0]); ns++)
+        assert_int_equal(malloctap_recording_ticks(recording, ns), ticks[ns]);
     assert_true(malloctap_recording_duration_ns(recording) == 3ULL << 59);
     malloctap_recording_close(recording);
 }
@@ -305,6 +308,12 @@ static void test_clock_saturates(void **state)
     recording_builder_header(builder)->clock_mult = UINT64_MAX;
     struct malloctap_recording *recording = scratch_open(builder);
     assert_true(malloctap_recording_ns(recording, UINT64_MAX) == UINT64_MAX);
+    malloctap_recording_close(recording);
+
+    builder = small_recording();
+    recording_builder_header(builder)->clock_shift = 63;
+    recording = scratch_open(builder);
+    assert_true(malloctap_recording_ticks(recording, UINT64_MAX) == UINT64_MAX);
     malloctap_recording_close(recording);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Stacks, modules and locks. */
+/* Stacks, modules, locks and latencies. */
 #include "scratch.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -147,12 +148,92 @@ static void test_locks(void **state)
     malloctap_recording_close(recording);
 }
 
+/* ---- latencies ----------------------------------------------------------------------------- */
+
+static void expect_latencies(struct malloctap_recording *recording, const uint64_t *threads,
+                             size_t count)
+{
+    struct malloctap_latency row;
+    uint64_t position = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(malloctap_recording_next_latency(recording, &position, &row));
+        assert_int_equal(row.thread, threads[i]);
+        assert_true(row.ops[MALLOCTAP_OP_FREE].buckets[7] == (double)threads[i] / 2);
+    }
+    assert_false(malloctap_recording_next_latency(recording, &position, &row));
+}
+
+static struct recording_builder *with_latencies(void)
+{
+    struct recording_builder *builder = recording_builder_create();
+    for (uint64_t thread = 1; thread <= 5; thread++) {
+        struct malloctap_latency *row = recording_builder_add_latency(builder);
+        if (thread == 3)
+            continue; /* not in use */
+        row->thread = thread;
+        row->ops[MALLOCTAP_OP_FREE].buckets[7] = (double)thread / 2;
+    }
+    return builder;
+}
+
+static void test_latencies(void **state)
+{
+    static const uint64_t threads[] = {1, 2, 4, 5};
+    struct malloctap_recording *recording = scratch_open(with_latencies());
+    expect_latencies(recording, threads, 4);
+    malloctap_recording_close(recording);
+
+    struct recording_builder *builder = with_latencies();
+    recording_builder_split(builder, MALLOCTAP_EXTENT_LATENCY, 8 * 4096); /* two rows and a rest */
+    recording = scratch_open(builder);
+    assert_int_equal(malloctap_recording_header(recording)->extent_count, 3);
+    expect_latencies(recording, threads, 4);
+    malloctap_recording_close(recording);
+
+    recording = scratch_open(recording_builder_create());
+    expect_latencies(recording, NULL, 0);
+    malloctap_recording_close(recording);
+}
+
+static struct malloctap_recording *with_latencies_but(size_t offset, double value)
+{
+    struct recording_builder *builder = with_latencies();
+    size_t size;
+    uint8_t *image = recording_builder_image(builder, &size);
+    uint64_t area = ((const struct malloctap_header *)image)->extents[0].offset;
+    memcpy(image + area + sizeof(struct malloctap_latency) + offset, &value, sizeof(value));
+    scratch_write(image, size);
+    free(image);
+    recording_builder_destroy(builder);
+    return scratch_reopen();
+}
+
+/* A row with what is no amount of anything is left out, and told of at the end. */
+static void test_damaged_latencies(void **state)
+{
+    static const uint64_t threads[] = {1, 4, 5};
+    const size_t places[] = {offsetof(struct malloctap_latency, ops[1].weight[2]),
+                             offsetof(struct malloctap_latency, ops[2].time_ns),
+                             offsetof(struct malloctap_latency, ops[3].wait_ns),
+                             offsetof(struct malloctap_latency, ops[4].buckets[319])};
+    const double values[] = {-1, NAN, INFINITY};
+    for (size_t i = 0; i < 4 * 3; i++) {
+        struct malloctap_error error;
+        struct malloctap_recording *recording = with_latencies_but(places[i / 3], values[i % 3]);
+        expect_latencies(recording, threads, 3);
+        assert_int_equal(malloctap_recording_check(recording, &error), -1);
+        scratch_expect_error(&error, "damaged latencies (row 1); they are left out");
+        malloctap_recording_close(recording);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stacks),    cmocka_unit_test(test_no_such_stack),
         cmocka_unit_test(test_no_stacks), cmocka_unit_test(test_overlapping_stacks),
         cmocka_unit_test(test_modules),   cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_latencies), cmocka_unit_test(test_damaged_latencies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,6 +246,12 @@ static void test_what_cannot_be_packed(void **state)
                    "not a malloctap recording (bad magic at offset 0); record one with 'malloctap "
                    "run'");
     assert_true(exists(folder_path("text")));
+    path = record("j.mtap", MALLOCTAP_STATE_FINISHED, 10);
+    assert_int_equal(symlink(path, folder_path("link")), 0);
+    expect_refused(folder_path("link"), fast,
+                   "is a symbolic link; name the recording itself, or keep it with --keep");
+    pack(folder_path("link"), (struct pack_options){.level = 1, .keep = true});
+    expect_calls(folder_path("link.zst"), 10);
 }
 
 /* ---- damage -----------------------------------------------------------------------------------
