@@ -106,7 +106,7 @@ static json_object *json_ceiling(const struct verdict *first)
                            emit_json_share(measures[MEASURE_alloc_share].median));
     json_object_object_add(object, "wait_share",
                            emit_json_share(measures[MEASURE_wait_share].median));
-    json_object_object_add(object, "text", emit_json_text(*text ? text : NULL));
+    json_object_object_add(object, "text", emit_json_text(text));
     return object;
 }
 

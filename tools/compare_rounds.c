@@ -40,7 +40,7 @@ static void recordings_take(const char *path, struct runner_result *result)
 
 /* A command of --setup or --cleanup, which is neither tapped nor measured. */
 static void side_run(const struct compare *compare, const char *option, const char *command,
-                        const char *output, struct runner_result *result)
+                     const char *output, struct runner_result *result)
 {
     static const struct backend own = {.spec = {.backend = (char *)"own"}};
     const struct tap untapped = {.backend = &own};
@@ -59,6 +59,15 @@ static void side_run(const struct compare *compare, const char *option, const ch
         snprintf(result->failure, sizeof result->failure, "%s %.200s", option, done.failure);
 }
 
+/* The command line, as far as there is room. */
+static void command_words(char **argv, char *ret, size_t size)
+{
+    size_t length = 0;
+    *ret = '\0';
+    for (; *argv && length + 1 < size; argv++)
+        length += (size_t)snprintf(ret + length, size - length, " %s", *argv);
+}
+
 static void failure_note(const struct compare *compare, struct compare_item *item, size_t round,
                          const char *why, const char *output)
 {
@@ -72,8 +81,10 @@ static void failure_note(const struct compare *compare, struct compare_item *ite
     if (round)
         snprintf(when, sizeof when, "round %zu", round);
     item->given_up = round == 0;
-    say("%s, %s: %s; %s: %s", item->name, when, why,
-        round ? "this run does not count" : "not run again", compare->plan.path);
+    char command[256];
+    command_words(compare->plan.argv, command, sizeof command);
+    say("%s, %s: %s; %s:%s", item->name, when, why,
+        round ? "this run does not count" : "not run again", command);
     compare_output_show(output);
 }
 

@@ -153,6 +153,20 @@ static void processes_print(const struct compare_result *result, FILE *out)
     fputs(" (shared pages counted in each).\n", out);
 }
 
+/* Of allocators that count them. */
+static void locks_print(const struct verdict *verdict, FILE *out)
+{
+    const struct verdict_measure *measures = verdict->measures;
+    double acquisitions = measures[MEASURE_lock_acquisitions].median;
+    if (isnan(acquisitions))
+        return;
+    emit_put(out, verdict->name);
+    fprintf(out, "'s own count of its locks: taken %s times, %s of them not at once, ",
+            emit_count(round(acquisitions)).text,
+            emit_count(round(measures[MEASURE_lock_contended].median)).text);
+    fprintf(out, "%s waited.\n", emit_duration(measures[MEASURE_lock_wait_ns].median).text);
+}
+
 static void failures_print(const struct compare *compare, FILE *out)
 {
     for (size_t i = 0; i < compare->item_count; i++) {
@@ -189,6 +203,8 @@ void compare_text_print(const struct compare_result *result, FILE *out)
     }
     ceiling_words(&result->backends[0], text, sizeof text);
     sentence_print(text, out);
+    for (size_t i = 0; i < compare->backend_count; i++)
+        locks_print(&result->backends[i], out);
     processes_print(result, out);
     tap_cost_print(result, out);
     failures_print(compare, out);

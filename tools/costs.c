@@ -20,6 +20,11 @@ struct costs {
     bool probed;
     bool classed; /* it is known whether calls waited */
     bool lost;    /* so many calls are missing that the sums are too small */
+    /* of an allocator that counts its locks */
+    double acquisitions;
+    double contended;
+    double lock_wait_ns;
+    bool has_locks;
 };
 
 /* ---- time ----------------------------------------------------------------------------------- */
@@ -79,6 +84,26 @@ static void times_give(const struct costs *costs, struct measures *ret)
         known && share ? costs->known_alloc_ns / costs->lives_ns : NAN;
     ret->value[MEASURE_wait_share] =
         classed && share ? costs->known_wait_ns / costs->lives_ns : NAN;
+}
+
+/* ---- locks ---------------------------------------------------------------------------------- */
+
+static void locks_take(struct costs *costs, const struct malloctap_recording *recording)
+{
+    struct malloctap_lock_row row;
+    for (uint64_t at = 0; malloctap_recording_next_lock(recording, &at, &row);) {
+        costs->has_locks = true;
+        costs->acquisitions += (double)row.acquisitions;
+        costs->contended += (double)row.contended;
+        costs->lock_wait_ns += (double)row.wait_ns;
+    }
+}
+
+static void locks_give(const struct costs *costs, struct measures *ret)
+{
+    ret->value[MEASURE_lock_acquisitions] = costs->has_locks ? costs->acquisitions : NAN;
+    ret->value[MEASURE_lock_contended] = costs->has_locks ? costs->contended : NAN;
+    ret->value[MEASURE_lock_wait_ns] = costs->has_locks ? costs->lock_wait_ns : NAN;
 }
 
 /* ---- memory --------------------------------------------------------------------------------- */
@@ -164,9 +189,11 @@ void costs_take(const struct output_recordings *recordings, struct measures *ret
         changes[2 * i] = (struct change){row->start_ns, peak};
         changes[2 * i + 1] = (struct change){end_ns, -peak};
         times_take(&costs, recording);
+        locks_take(&costs, recording);
         malloctap_recording_close(recording);
     }
     times_give(&costs, ret);
+    locks_give(&costs, ret);
     ret->value[MEASURE_calls] = calls;
     ret->value[MEASURE_bytes_requested] = bytes;
     ret->value[MEASURE_processes] = (double)processes(recordings);

@@ -171,9 +171,13 @@ void ceiling_words(const struct verdict *first, char *ret, size_t size)
     double waiting = measures[MEASURE_wait_share].median;
     double most = measures[MEASURE_alloc_thread_max_ns].median;
     struct sentence sentence = {ret, size, 0};
-    *ret = '\0';
-    if (isnan(share->median))
+    if (isnan(share->median)) {
+        put(&sentence,
+            "The ceiling is not known: under %s no run has enough sampled calls to say "
+            "how long malloc takes.",
+            first->name);
         return;
+    }
     put(&sentence, "The ceiling: under %s, malloc and free take %s of the threads' time",
         first->name, share_words(fmin(1, share->median)).text);
     if (!isnan(share->interval.low))

@@ -10,7 +10,7 @@
 void verdict_words(const struct verdict *verdict, char *ret, size_t size);
 
 /* How much of the threads' time the allocator has under the first backend: no other one can give
- * back more of it. "": not known. */
+ * back more of it. */
 void ceiling_words(const struct verdict *first, char *ret, size_t size);
 
 #endif

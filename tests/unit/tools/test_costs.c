@@ -147,6 +147,20 @@ static void memory_of_the_tree(void **state)
     assert_true(taken("f.mtap", MEASURE_processes) == 3);
 }
 
+static void locks_are_added(void **state)
+{
+    struct recording_builder *builder = recording_builder_create();
+    for (uint32_t kind = MALLOCTAP_LOCK_PARENT; kind <= MALLOCTAP_LOCK_OVERSIZE; kind++)
+        *recording_builder_add_lock(builder) = (struct malloctap_lock_row){
+            .kind = kind, .acquisitions = 1000, .contended = 10, .wait_ns = 500};
+    assert_int_equal(recording_builder_write(builder, folder_path("g.mtap")), 0);
+    recording_builder_destroy(builder);
+    assert_true(taken("g.mtap", MEASURE_lock_acquisitions) == 3000);
+    assert_true(taken("g.mtap", MEASURE_lock_contended) == 30);
+    assert_true(taken("g.mtap", MEASURE_lock_wait_ns) == 1500);
+    assert_true(isnan(taken("b.mtap", MEASURE_lock_wait_ns)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +170,7 @@ int main(void)
         cmocka_unit_test(times_are_unknown_where_many_samples_are_missing),
         cmocka_unit_test(threads_without_a_life),
         cmocka_unit_test(memory_of_the_tree),
+        cmocka_unit_test(locks_are_added),
     };
     return cmocka_run_group_tests(tests, folder_create, folder_remove);
 }

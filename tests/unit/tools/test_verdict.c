@@ -184,7 +184,7 @@ static void ceiling(void **state)
     char text[512];
     verdicts_reach(&alone, 1, ROUNDS, &verdict);
     ceiling_words(&verdict, text, sizeof text);
-    assert_string_equal(text, "");
+    assert_non_null(strstr(text, "not known"));
     for (size_t i = 0; i < ROUNDS; i++) {
         rounds[i].value[MEASURE_alloc_share] = 0.12;
         rounds[i].value[MEASURE_alloc_ns] = 12e9;
