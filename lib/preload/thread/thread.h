@@ -103,11 +103,21 @@ static always_inline bool thread_spend(struct thread *thread, size_t bytes)
     return true;
 }
 
-/* Change the limit unless the state was wiped meanwhile. */
+/* Change the limit unless the state was wiped meanwhile. Only a signal handler of this very thread
+ * can come in between, so one instruction is atomic enough, and need not lock the bus. */
 static inline bool thread_change_limit(struct thread *thread, uint64_t from, uint64_t to)
 {
+#ifdef __x86_64__
+    bool changed;
+    __asm__("cmpxchgq %3, %1"
+            : "=@ccz"(changed), "+m"(thread->limit), "+a"(from)
+            : "r"(to)
+            : "memory");
+    return changed;
+#else
     return __atomic_compare_exchange_n(&thread->limit, &from, to, false, __ATOMIC_RELAXED,
                                        __ATOMIC_RELAXED);
+#endif
 }
 
 /* The limit while the recorder is at work on this thread. Calls of a signal handler that comes are
