@@ -234,6 +234,11 @@ static void test_damaged_chunk(void **state)
     assert_int_equal(malloctap_merge_next(merge, &event, NULL), -1);
     expect_call(merge, 1, 1003, 24);
     expect_end(merge);
+
+    merge = open_merge(recording, 1003, UINT64_MAX); /* after the end of the first chunk */
+    assert_int_equal(malloctap_merge_next(merge, &event, NULL), -1);
+    expect_call(merge, 1, 1003, 24);
+    expect_end(merge);
     malloctap_recording_close(recording);
 }
 
