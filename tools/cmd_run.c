@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
     {RING, "ring", "SIZE", "keep the newest SIZE of records; 0: all (default: 256M, of a log all)"},
     {WALKER, "walker", "NAME", "how stacks are walked: auto, cfi, libunwind, none"},
     {SANDBOX, "sandbox", "CHOICE",
-     "whether PROGRAM forbids itself system calls (seccomp): auto, yes, no"},
+     "whether PROGRAM forbids itself system calls (seccomp): auto, no, yes, strict"},
     {NO_CHILDREN, "no-children", NULL, "do not record the processes that PROGRAM starts"},
     {0},
 };
@@ -119,7 +119,7 @@ static int choice_take(struct run_options *options, const char *key, const char 
 static int option_take(struct run_options *options, int key)
 {
     static const char *const walkers[] = {"auto", "cfi", "libunwind", "none", NULL};
-    static const char *const sandboxes[] = {"auto", "yes", "no", NULL};
+    static const char *const sandboxes[] = {"auto", "no", "yes", "strict", NULL};
     switch (key) {
     case 'b':
         options->backend = optarg;

@@ -40,6 +40,12 @@ def test_sandbox_that_kills(place):
         check_same_and_counted(place, [program("sandbox"), "kill"], **options)
 
 
+def test_sandbox_that_allows_almost_nothing(place):
+    """No system call at all is left, however much there is to record."""
+    for options in (*VARIANTS, {"mode": "log", "ring": "4M"}):
+        check_same_and_counted(place, [program("sandbox"), "strict"], **options)
+
+
 def test_file_size_limit(place):
     for options in VARIANTS:
         check_same_and_counted(place, [program("rlimits"), "fsize"], **options)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sandbox - a program that shuts itself in after its start: from then on the kernel allows only
- * what malloc and threads need, and ends the process, or refuses, at anything else.
+ * what malloc and threads need, and ends the process, or refuses, at anything else. Or strictly:
+ * read, write and the end.
  *
- *   sandbox kill | refuse
+ *   sandbox kill | refuse | strict
  */
 #include "truth.h"
 
@@ -41,12 +42,33 @@ static const int allowed[] = {
 };
 enum { ALLOWED = sizeof(allowed) / sizeof(allowed[0]) };
 
-static void *allocate(void *unused)
+/* What the heap has room for, once it was done. */
+static void allocate_little(void)
 {
     for (size_t i = 0; i < ROUNDS; i++)
         counted_free(counted_malloc(16 + i % 3000));
+}
+
+static void *allocate(void *unused)
+{
+    allocate_little();
     counted_free(counted_malloc(1 << 20));
     return unused;
+}
+
+static bool print_mallocs(int mallocs)
+{
+    char line[64];
+    int length = snprintf(line, sizeof(line), "{\"malloc\":%d}\n", mallocs);
+    return write(STDOUT_FILENO, line, (size_t)length) == length;
+}
+
+/* No thread can be started then, nor a regular end be made. */
+static _Noreturn void go_on_strictly(void)
+{
+    allocate_little();
+    syscall(SYS_exit, print_mallocs(2 * ROUNDS + 1) ? 0 : 1);
+    abort();
 }
 
 static int shut_in(unsigned int otherwise)
@@ -70,6 +92,11 @@ int main(int argc, char **argv)
         return 2;
     bool kill = strcmp(argv[1], "kill") == 0;
     allocate(NULL);
+    if (strcmp(argv[1], "strict") == 0) {
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+            return 77;
+        go_on_strictly();
+    }
     if (shut_in(kill ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM) != 0)
         return 77; /* not possible here */
     allocate(NULL);
@@ -79,7 +106,5 @@ int main(int argc, char **argv)
             return 3;
         pthread_join(thread, NULL);
     }
-    char line[64];
-    int length = snprintf(line, sizeof(line), "{\"malloc\":%d}\n", (2 + THREADS) * (ROUNDS + 1));
-    return write(STDOUT_FILENO, line, (size_t)length) != length;
+    return !print_mallocs((2 + THREADS) * (ROUNDS + 1));
 }

@@ -136,8 +136,10 @@ static bool parse_walker(enum stack_walker *to, const char *value)
 
 static bool parse_sandbox(enum config_sandbox *to, const char *value)
 {
-    static const char *const names[] = {
-        [SANDBOX_AUTO] = "auto", [SANDBOX_YES] = "yes", [SANDBOX_NO] = "no"};
+    static const char *const names[] = {[SANDBOX_AUTO] = "auto",
+                                        [SANDBOX_NO] = "no",
+                                        [SANDBOX_YES] = "yes",
+                                        [SANDBOX_STRICT] = "strict"};
     unsigned choice;
     if (!parse_choice(&choice, names, ARRAY_LENGTH(names), value))
         return false;

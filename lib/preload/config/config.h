@@ -15,8 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Will the program forbid itself system calls, on pain of death? */
-enum config_sandbox { SANDBOX_AUTO, SANDBOX_YES, SANDBOX_NO };
+/* Will the program forbid itself system calls, on pain of death? Strictly: all but read, write and
+ * the end, and the processor's clock too. In order of what is left to the tap. */
+enum config_sandbox { SANDBOX_AUTO, SANDBOX_NO, SANDBOX_YES, SANDBOX_STRICT };
 
 struct config {
     char backend[64];

@@ -125,14 +125,18 @@ static void start_image(void)
     strings_init();
     config_read(find_options(), mtmalloc_option);
     /* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */
-    recording_use_clock((recording_clock *)loader_libc_function("clock_gettime"));
+    recording_clock *clock = (recording_clock *)loader_libc_function("clock_gettime");
+    recording_use_clock(clock, CLOCK_MONOTONIC);
     backend_resolve(config.backend);
     /* Registered first, so that it prepares last: handlers of others may still allocate. */
     if (backend_identity.kind == BACKEND_MTMALLOC)
         pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
     look_ahead();
     image.kernel_wipes = wipe_all_on_fork();
-    image.system_calls = !sandbox_possible();
+    enum config_sandbox sandbox = sandbox_expected();
+    image.system_calls = sandbox == SANDBOX_NO;
+    if (sandbox == SANDBOX_STRICT)
+        recording_use_clock(clock, CLOCK_MONOTONIC_COARSE);
     image.started = true;
 }
 

@@ -37,9 +37,11 @@ static unsigned mapping_count;
 static struct file file;
 
 static recording_clock *clock_now = clock_gettime;
+static clockid_t clock_id = CLOCK_MONOTONIC;
 
-void recording_use_clock(recording_clock *clock)
+void recording_use_clock(recording_clock *clock, clockid_t id)
 {
+    clock_id = id;
     if (clock != NULL)
         clock_now = clock;
 }
@@ -66,7 +68,7 @@ bool recording_in_file(void)
 uint64_t recording_ticks(void)
 {
     struct timespec now;
-    clock_now(CLOCK_MONOTONIC, &now);
+    clock_now(clock_id, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -135,7 +137,8 @@ static void *map_more(enum malloctap_extent_kind kind, uint64_t size)
     if (recording.room_bytes < size)
         return map_beyond_room(kind, size);
     char *memory = recording.room;
-    bool filled = !recording.in_file || filled_later(kind) || file_fill(memory, size);
+    bool filled =
+        !recording.in_file || recording.frozen || filled_later(kind) || file_fill(memory, size);
     /* Meanwhile a signal handler may have forked, and this be the child, where all was wiped. */
     if (!filled || recording_was_wiped())
         return NULL;
@@ -145,13 +148,22 @@ static void *map_more(enum malloctap_extent_kind kind, uint64_t size)
     return memory;
 }
 
-/* The header and the room, in a file if one can be had. */
-static struct malloctap_header *map_first(bool child, uint64_t size, int *error)
+static bool lacks_space(int error)
 {
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+/* The header and the room, in a file if one can be had. Where the kernel may not be asked later,
+ * all of it is allocated now, or as much as there is space for. */
+static struct malloctap_header *map_first(bool child, bool frozen, int *error)
+{
+    uint64_t size = frozen ? FROZEN_SIZE : FIRST_SIZE;
     void *memory = NULL;
     *error = 0;
     if (!child || config.children) {
-        memory = file_create(&file, child, MALLOCTAP_HEADER_SIZE, &size);
+        do
+            memory = file_create(&file, child, frozen ? size : MALLOCTAP_HEADER_SIZE, &size);
+        while (memory == NULL && frozen && lacks_space(errno) && (size /= 4) >= FIRST_SIZE);
         *error = errno;
         recording.in_file = memory != NULL;
     }
@@ -255,7 +267,7 @@ void recording_open(bool child, bool frozen, const char *backend_object)
 {
     int error;
     let_go_of_parent();
-    struct malloctap_header *header = map_first(child, frozen ? FROZEN_SIZE : FIRST_SIZE, &error);
+    struct malloctap_header *header = map_first(child, frozen, &error);
     recording.frozen = frozen;
     if (!recording.in_file && error != 0)
         config_say("cannot record to ", file.path, ": ", error_text(error),

@@ -53,9 +53,9 @@ void recording_lost_record(uint64_t ticks);
 /* Now: CLOCK_MONOTONIC in nanoseconds. */
 uint64_t recording_ticks(void);
 
-/* The clock_gettime to ask; to be set before anything else is called. */
+/* The clock_gettime to ask, and which clock; to be set before anything else is called. */
 typedef int recording_clock(clockid_t clock, struct timespec *ret);
-void recording_use_clock(recording_clock *clock);
+void recording_use_clock(recording_clock *clock, clockid_t id);
 
 /* The process is at its end. `may_call_system`: whether reading its peak memory from /proc is safe.
  */
