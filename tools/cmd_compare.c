@@ -322,10 +322,9 @@ static int rounds_run(struct compare *compare, enum emit_format format)
                          directory && *directory ? directory : "/tmp", strerror(errno));
     compare_run(compare);
     compare_scratch_remove(compare);
-    if (compare->stopped && !compare->rounds)
-        say("compare: stopped by a signal in the warm-up; nothing is left running");
-    else if (compare->stopped)
-        say("compare: stopped by a signal in round %zu; nothing is left running", compare->rounds);
+    if (compare->stopped)
+        say("compare: stopped by a signal after %zu whole rounds; nothing is left running",
+            compare->rounds);
     if (compare->items[0].given_up) {
         const struct compare_item *plain = compare_plain(compare);
         return bad_input("%s fails, so there is nothing to compare with%s", compare->items[0].name,

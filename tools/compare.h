@@ -41,7 +41,7 @@ struct compare {
     size_t item_count;
     uint64_t rounds_max;
     uint64_t for_ns;         /* no new round after this time; 0: only `rounds_max` counts */
-    size_t rounds;           /* begun; the last one may have been cut short */
+    size_t rounds;           /* done, or being done */
     int stopped;             /* by this signal; 0: by nothing */
     const char *keep;        /* directory for the recordings; NULL: none are kept */
     const char *keep_output; /* directory for what the program prints; NULL: shown when it fails */

@@ -186,4 +186,6 @@ void compare_run(struct compare *compare)
     }
     compare_progress_clear(&progress);
     compare->stopped = stop_signal;
+    if (stop_signal && compare->rounds)
+        compare->rounds--; /* the one that was cut short: some have had their run, some not */
 }

@@ -138,19 +138,22 @@ static void tap_cost_print(const struct compare_result *result, FILE *out)
 static void processes_print(const struct compare_result *result, FILE *out)
 {
     double most = 0;
+    const char *before = " Together they held at most";
     for (size_t i = 0; i < result->compare->backend_count; i++)
         most = fmax(most, result->backends[i].measures[MEASURE_processes].median);
     if (!(most > 1))
         return;
-    fputs("Peak RSS is that of the largest process. Together they held at most", out);
+    fprintf(out, "Peak RSS is that of the largest of %s processes.", emit_count(most).text);
     for (size_t i = 0; i < result->compare->backend_count; i++) {
         const struct verdict *verdict = &result->backends[i];
-        const struct verdict_measure *tree = &verdict->measures[MEASURE_tree_rss_bytes];
-        fprintf(out, "%s %s under ", i ? "," : "",
-                isnan(tree->median) ? "an unknown amount" : emit_size(tree->median).text);
+        double tree = verdict->measures[MEASURE_tree_rss_bytes].median;
+        if (isnan(tree))
+            continue;
+        fprintf(out, "%s %s under ", before, emit_size(tree).text);
         emit_put(out, verdict->name);
+        before = ",";
     }
-    fputs(" (shared pages counted in each).\n", out);
+    fputs(*before == ',' ? ", shared pages counted in each.\n" : "\n", out);
 }
 
 /* Of allocators that count them. */

@@ -17,7 +17,7 @@ struct costs {
     double known_alloc_ns;
     double known_wait_ns;
     double lives_ns;
-    bool probed;
+    uint64_t samples;
     bool classed; /* it is known whether calls waited */
     bool lost;    /* so many calls are missing that the sums are too small */
     /* of an allocator that counts its locks */
@@ -36,7 +36,7 @@ static void latency_take(struct costs *costs, const struct malloctap_latency *ro
         struct latency_op calls = latency_read(row, (enum malloctap_op)op);
         alloc_ns += calls.time_ns.value;
         wait_ns += calls.wait_ns.value;
-        costs->probed |= calls.samples > 0;
+        costs->samples += calls.samples;
         costs->classed |= latency_classed(&calls);
     }
     costs->alloc_ns += alloc_ns;
@@ -73,9 +73,14 @@ static void times_take(struct costs *costs, struct malloctap_recording *recordin
     costs->lost |= much_lost(recording);
 }
 
+/* From fewer samples than a handful a time can be anything; and to count only runs that happen to
+ * have one would count those in which malloc took long. */
+enum { SAMPLES_ENOUGH = 30 };
+
 static void times_give(const struct costs *costs, struct measures *ret)
 {
-    bool known = costs->probed && !costs->lost, classed = known && costs->classed;
+    bool known = costs->samples >= SAMPLES_ENOUGH && !costs->lost,
+         classed = known && costs->classed;
     ret->value[MEASURE_alloc_ns] = known ? costs->alloc_ns : NAN;
     ret->value[MEASURE_wait_ns] = classed ? costs->wait_ns : NAN;
     ret->value[MEASURE_alloc_thread_max_ns] = known ? costs->alloc_thread_max_ns : NAN;

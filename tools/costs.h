@@ -9,8 +9,8 @@
 /*
  * Add up the recordings of one run, those of children included: calls, bytes requested, processes
  * and their memory, and the time inside the allocator and waiting for it as estimated from probed
- * calls. Times are NaN where no call was probed or many were lost; waiting also where the kernel
- * could not be asked; locks where the allocator does not count them.
+ * calls. Times are NaN where hardly a call was probed or many were lost; waiting also where the
+ * kernel could not be asked; locks where the allocator does not count them.
  */
 void costs_take(const struct output_recordings *recordings, struct measures *ret);
 

@@ -34,17 +34,21 @@ static double *column_take(const struct verdict_series *series, size_t rounds, e
     return column;
 }
 
-static size_t rounds_common(const double *a, const double *b, size_t rounds)
+/* Two columns, of the rounds in which both are known: what is not compared with its like is not
+ * compared. Returns how many. */
+static size_t columns_match(double *a, double *b, size_t rounds)
 {
     size_t common = 0;
-    for (size_t i = 0; i < rounds; i++)
-        common += !isnan(a[i]) && !isnan(b[i]);
+    for (size_t i = 0; i < rounds; i++) {
+        if (isnan(a[i]) || isnan(b[i]))
+            a[i] = b[i] = NAN;
+        else
+            common++;
+    }
     return common;
 }
 
-/* Nothing differs from itself, not even by chance: then `first` is NULL. */
-static void measure_estimate(const double *first, const double *values, size_t rounds,
-                             enum measure_role role, struct verdict_measure *ret)
+static void measure_estimate(const double *values, size_t rounds, struct verdict_measure *ret)
 {
     *ret = (struct verdict_measure){
         .median = statistics_median(values, rounds),
@@ -54,11 +58,14 @@ static void measure_estimate(const double *first, const double *values, size_t r
         .probability = NAN,
         .corrected = NAN,
     };
-    if (!first)
-        return;
+}
+
+static void measure_compare(const double *first, const double *values, size_t rounds,
+                            enum measure_role role, struct verdict_measure *ret)
+{
     ret->difference = statistics_median_difference(first, values, rounds, seed);
     ret->share = ret->difference.difference / statistics_median(first, rounds);
-    if (role != ROLE_FACT && rounds_common(first, values, rounds))
+    if (role != ROLE_FACT && statistics_known(first, rounds))
         ret->probability = statistics_rounds_test(first, values, rounds);
 }
 
@@ -97,6 +104,27 @@ static void rounds_needed(const double *first, const double *values, size_t roun
                                                   VERDICT_LEVEL / (double)questions(count));
 }
 
+static void series_judge(const struct verdict_series *series, const struct verdict_series *first,
+                         size_t rounds, size_t count, struct verdict *ret)
+{
+    for (int m = 0; m < MEASURES; m++) {
+        double *values = column_take(series, rounds, (enum measure)m);
+        double *base = column_take(first, rounds, (enum measure)m);
+        measure_estimate(values, rounds, &ret->measures[m]);
+        if (m == MEASURE_wall_ns)
+            ret->runs = statistics_known(values, rounds);
+        size_t common = columns_match(base, values, rounds);
+        if (m == MEASURE_wall_ns)
+            ret->rounds = common;
+        if (series != first)
+            measure_compare(base, values, rounds, measure_rows[m].role, &ret->measures[m]);
+        if (series != first && m == MEASURE_wall_ns)
+            rounds_needed(base, values, rounds, count, ret);
+        free(base);
+        free(values);
+    }
+}
+
 void verdicts_reach(const struct verdict_series *series, size_t count, size_t rounds,
                     struct verdict *ret)
 {
@@ -105,20 +133,7 @@ void verdicts_reach(const struct verdict_series *series, size_t count, size_t ro
                                   .against = i ? series[0].name : NULL,
                                   .rounds_least = verdict_rounds_least(count),
                                   .needed_share = NAN};
-        for (int m = 0; m < MEASURES; m++) {
-            double *first = column_take(&series[0], rounds, (enum measure)m);
-            double *values = column_take(&series[i], rounds, (enum measure)m);
-            measure_estimate(i ? first : NULL, values, rounds, measure_rows[m].role,
-                             &ret[i].measures[m]);
-            if (m == MEASURE_wall_ns) {
-                ret[i].runs = statistics_known(values, rounds);
-                ret[i].rounds = rounds_common(first, values, rounds);
-                if (i)
-                    rounds_needed(first, values, rounds, count, &ret[i]);
-            }
-            free(first);
-            free(values);
-        }
+        series_judge(&series[i], &series[0], rounds, count, &ret[i]);
     }
     family_judge(ret, count, ROLE_QUESTION);
     family_judge(ret, count, ROLE_DETAIL);

@@ -26,15 +26,16 @@ struct process {
     bool killed; /* without a word about its memory */
 };
 
-static void latency_fill(struct recording_builder *builder, uint64_t thread,
-                         enum malloctap_probe probe)
+static struct malloctap_latency *latency_fill(struct recording_builder *builder, uint64_t thread,
+                                              enum malloctap_probe probe)
 {
     struct malloctap_latency *row = recording_builder_add_latency(builder);
     row->thread = thread;
-    row->ops[MALLOCTAP_OP_MALLOC].samples = 2;
+    row->ops[MALLOCTAP_OP_MALLOC].samples = 30;
     row->ops[MALLOCTAP_OP_MALLOC].weight[probe] = 100;
     row->ops[MALLOCTAP_OP_MALLOC].time_ns = 15000;
     row->ops[MALLOCTAP_OP_MALLOC].wait_ns = 10000;
+    return row;
 }
 
 static void recording_write(const char *name, struct process process)
@@ -96,6 +97,15 @@ static void times_are_unknown_without_probes(void **state)
     assert_true(isnan(taken("b.mtap", MEASURE_alloc_ns)));
     assert_true(isnan(taken("b.mtap", MEASURE_alloc_share)));
     assert_true(isnan(taken("b.mtap", MEASURE_wait_ns)));
+}
+
+static void a_few_samples_are_none(void **state)
+{
+    struct recording_builder *builder = recording_builder_create();
+    latency_fill(builder, 1, MALLOCTAP_PROBE_FAST)->ops[MALLOCTAP_OP_MALLOC].samples = 29;
+    assert_int_equal(recording_builder_write(builder, folder_path("few.mtap")), 0);
+    recording_builder_destroy(builder);
+    assert_true(isnan(taken("few.mtap", MEASURE_alloc_ns)));
 }
 
 static void waiting_is_unknown_where_the_kernel_is_not_asked(void **state)
@@ -166,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(children_are_added),
         cmocka_unit_test(times_are_unknown_without_probes),
+        cmocka_unit_test(a_few_samples_are_none),
         cmocka_unit_test(waiting_is_unknown_where_the_kernel_is_not_asked),
         cmocka_unit_test(times_are_unknown_where_many_samples_are_missing),
         cmocka_unit_test(threads_without_a_life),
