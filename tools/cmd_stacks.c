@@ -7,7 +7,7 @@
 #include <getopt.h>
 #include <string.h>
 
-enum { BY = OPTION_LONG, OP, THREAD, FUNCTION, SINCE, UNTIL, DEPTH, REVERSE };
+enum { BY = OPTION_LONG, OP, THREAD, FUNCTION, SINCE, UNTIL, CALLERS, DEPTH, REVERSE };
 
 static const struct option_row rows[] = {
     {BY, "by", "WHAT", "rank by calls (default), bytes, live (bytes), time or wait"},
@@ -16,6 +16,7 @@ static const struct option_row rows[] = {
     {FUNCTION, "function", "PATTERN", "only paths through a function; * and ? match any text"},
     {SINCE, "since", "TIME", "only calls from this time on, since the start: 1.5s, 200ms, 3m"},
     {UNTIL, "until", "TIME", "only calls up to this time"},
+    {CALLERS, "callers", NULL, "rank functions rather than paths, each with all calls under it"},
     {DEPTH, "depth", "N", "look at N frames from the innermost; paths equal so far are one"},
     {'n', "rows", "N", "show the N hottest (default 10; 0: all)"},
     {REVERSE, "reverse", NULL, "hottest last"},
@@ -90,6 +91,9 @@ static int apply(int option, struct view_stacks_query *query, enum emit_format *
         return bad_input("--until %s: give a time since the start: 1.5s, 200ms, 3m", optarg);
     case FUNCTION:
         query->ranking.function = optarg;
+        return 0;
+    case CALLERS:
+        query->ranking.callers = true;
         return 0;
     case REVERSE:
         query->reverse = true;

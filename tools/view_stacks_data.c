@@ -59,6 +59,7 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
     ADD("total", emit_json_number(total));
     ADD("total_exact", json_object_new_boolean(exact));
     ADD("total_stderr", emit_json_number(exact ? 0 : estimate_stderr(all)));
+    ADD("callers", json_object_new_boolean(view->query.ranking.callers));
     ADD("op", emit_json_text(view->query.op));
     ADD("thread", calls->tid ? emit_json_count(calls->tid) : NULL);
     ADD("since_ns", aggregate->since_ns ? emit_json_count(aggregate->since_ns) : NULL);

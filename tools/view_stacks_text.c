@@ -213,7 +213,9 @@ static void print_basis(const struct view_stacks *view, FILE *out)
     uint64_t preempted = aggregate->classes[MALLOCTAP_PROBE_PREEMPTED].samples;
     struct estimate all = ranking_key(&aggregate->all, by);
 
-    fprintf(out, "Call paths ranked by %s; %s", names[by],
+    fprintf(out, "%s ranked by %s; %s",
+            view->query.ranking.callers ? "Functions, with all calls under each," : "Call paths",
+            names[by],
             view_stacks_logged(view) ? "every call was logged, figures are exact"
                                      : "figures are estimates ± one standard error");
     if (by != RANKING_BY_CALLS && by != RANKING_BY_BYTES)

@@ -62,7 +62,7 @@ static void print_waiting(const struct summary *summary, FILE *out)
                 emit_duration(wait_ns * summary->wait_range.high).text);
     if (summary->wait_function) {
         fputs(", mostly under ", out);
-        view_frames_function(summary->wait_function, out);
+        view_frames_function(summary->wait_function->function.function, out);
     }
     fputc('\n', out);
 }

@@ -65,7 +65,7 @@ static void add_waiting(json_object *object, const struct summary *summary)
     double wait_ns = cost->classed ? cost->wait_ns.value : NAN;
     double share = summary->wait_share.value;
     double low = summary->wait_range.low, high = summary->wait_range.high;
-    const char *function = summary->wait_function;
+    const struct ranking_row *function = summary->wait_function;
 #define ADD(name, value) json_object_object_add(object, name, value)
     ADD("wait_share", emit_json_share(share));
     ADD("wait_share_stderr", emit_json_share(estimate_stderr(summary->wait_share)));
@@ -75,8 +75,9 @@ static void add_waiting(json_object *object, const struct summary *summary)
     ADD("wait_ns", emit_json_number(wait_ns));
     ADD("wait_ns_low", emit_json_number(summary->has_cost ? wait_ns * low : NAN));
     ADD("wait_ns_high", emit_json_number(summary->has_cost ? wait_ns * high : NAN));
-    ADD("wait_function", emit_json_text(function));
-    ADD("wait_function_share", function ? emit_json_share(summary->wait_function_share) : NULL);
+    ADD("wait_function", function ? emit_json_text(function->function.function) : NULL);
+    ADD("wait_function_share",
+        function ? emit_json_share(view_stacks_share(&summary->cost, function)) : NULL);
 #undef ADD
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "view_summary_facts.h"
 
-#include "common_function.h"
 #include "view_counters.h"
 
 #include <math.h>
@@ -57,7 +56,7 @@ static const struct view_stacks_query hottest_query = {
 static const struct view_stacks_query cost_query = {
     .calls = {.ops = AGGREGATE_OPS_ALLOC | AGGREGATE_OPS_FREE},
     .op = "all",
-    .ranking = {.by = RANKING_BY_WAIT},
+    .ranking = {.by = RANKING_BY_WAIT, .callers = true},
 };
 
 /* Where the waiting is, of calls of any kind, and how well it is known. */
@@ -69,8 +68,8 @@ static void read_cost(struct summary *summary)
         view_stacks_create(summary->recording, cost_query, &summary->cost, &unknown) < 0)
         return;
     summary->has_cost = true;
-    summary->wait_function =
-        common_function(&summary->cost.ranking, RANKING_BY_WAIT, &summary->wait_function_share);
+    summary->wait_function = ranking_common_function(&summary->cost.ranking, RANKING_BY_WAIT,
+                                                     summary->cost.aggregate.all.wait_ns.value);
     const struct waiting *waiting = &summary->cost.aggregate.waiting;
     double estimate = waiting_ns(waiting);
     struct statistics_interval interval = waiting_interval(waiting);

@@ -32,12 +32,11 @@ struct summary {
     struct view_stacks hottest; /* of the allocating side, by calls */
     bool has_hottest;
     struct malloctap_error no_hottest; /* else why not */
-    struct view_stacks cost;           /* of both sides, by waiting: classes of calls too */
+    struct view_stacks cost;           /* of both sides: functions by waiting, classes of calls */
     bool has_cost;                     /* false: of no call it is known whether it waited */
-    const char *wait_function;         /* under which most of the waiting lies; NULL: no such */
-    double wait_function_share;
-    struct statistics_interval
-        wait_range; /* 95 %, as multiples of the estimate; NaN: none waited */
+    const struct ranking_row *wait_function; /* most waiting lies under it; NULL: no such */
+    /* 95 %, as multiples of the estimate; NaN: none waited */
+    struct statistics_interval wait_range;
     struct footprints memory;
     struct summary_lock locks[SUMMARY_LOCKS];
     bool has_locks;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+typedef void orchard_function(orchard_probe *probe);
+
 struct fixture {
     struct recording_builder *builder;
     uint64_t thread;
@@ -146,6 +148,106 @@ static void functions_are_found_by_pattern(void **state)
     }
 }
 
+/* ---- functions --------------------------------------------------------------------------------
+ */
+
+/* A return address in a function of the orchard. */
+static uint64_t within(orchard_function *function, uint32_t module)
+{
+    Dl_info where;
+    assert_int_not_equal(dladdr((const void *)(uintptr_t)function, &where), 0);
+    return recording_builder_frame(module, (uintptr_t)function - (uintptr_t)where.dli_fbase + 1);
+}
+
+static uint32_t add_orchard(struct fixture *fixture)
+{
+    recording_builder_header(fixture->builder)->start_realtime_ns = 4000000000ULL * 1000000000;
+    return recording_builder_add_module(fixture->builder, ORCHARD_ANONYMOUS, 0x50000, 0x60000,
+                                        0x50000);
+}
+
+/* Add a call with weight `weight` under functions given innermost first, then NULL. */
+static void add_under(struct fixture *fixture, uint32_t orchard, double weight,
+                      orchard_function *const *functions)
+{
+    static uint64_t address = 1 << 20;
+    uint64_t frames[8];
+    uint32_t count = 0;
+    while (functions[count]) {
+        frames[count] = within(functions[count], orchard);
+        count++;
+    }
+    address += 16;
+    recording_builder_add_alloc(fixture->builder, fixture->thread,
+                                (struct malloctap_sample){.head.stack = recording_builder_add_stack(
+                                                              fixture->builder, frames, count, 0),
+                                                          .ticks = 2000,
+                                                          .address = address,
+                                                          .size = 10,
+                                                          .weight = weight});
+}
+#define UNDER(...) ((orchard_function *const[]){__VA_ARGS__, NULL})
+
+static const struct ranking_row *function_row(const struct fixture *fixture, const char *name)
+{
+    for (size_t i = 0; i < fixture->ranking.count; i++)
+        if (!strcmp(fixture->ranking.rows[i].path.frames[0]->function, name))
+            return &fixture->ranking.rows[i];
+    fail_msg("no row for %s", name);
+    return NULL;
+}
+
+static void functions_have_all_that_is_under_them(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    uint32_t orchard = add_orchard(&f);
+    add_under(&f, orchard, 10, UNDER(orchard_plain, orchard_cxx, orchard_through_static));
+    add_under(&f, orchard, 20, UNDER(orchard_rust, orchard_cxx, orchard_through_static));
+    add_under(&f, orchard, 5, UNDER(orchard_plain, orchard_through_static));
+    rank(&f, (struct ranking_query){.callers = true});
+    assert_int_equal(f.ranking.count, 4);
+    assert_true(function_row(&f, "orchard_through_static")->sums.calls.value == 35);
+    assert_true(function_row(&f, "orchard::Tree::grow")->sums.calls.value == 30);
+    assert_true(function_row(&f, "orchard::tree::prune")->sums.calls.value == 20);
+    assert_true(function_row(&f, "orchard_plain")->sums.calls.variance == 10 * 9 + 5 * 4);
+    assert_int_equal(f.ranking.rows[0].path.frames[0]->line, 0);
+    const struct ranking_row *common =
+        ranking_common_function(&f.ranking, RANKING_BY_CALLS, f.aggregate.all.calls.value);
+    assert_ptr_equal(common, function_row(&f, "orchard::Tree::grow"));
+    end(&f);
+}
+
+static void a_function_that_calls_itself_counts_once(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    uint32_t orchard = add_orchard(&f);
+    add_under(&f, orchard, 10,
+              UNDER(orchard_plain, orchard_cxx, orchard_plain, orchard_cxx, orchard_plain));
+    rank(&f, (struct ranking_query){.callers = true});
+    assert_true(function_row(&f, "orchard_plain")->sums.calls.value == 10);
+    assert_true(function_row(&f, "orchard::Tree::grow")->sums.calls.value == 10);
+    end(&f);
+}
+
+/* Everybody allocates through it, so that it says nothing. */
+static void a_wrapper_is_not_the_common_function(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    uint32_t orchard = add_orchard(&f);
+    add_under(&f, orchard, 1, UNDER(orchard_plain, orchard_cxx, orchard_through_static));
+    add_under(&f, orchard, 1, UNDER(orchard_plain, orchard_rust, orchard_through_static));
+    add_under(&f, orchard, 1, UNDER(orchard_plain, orchard_old_rust, orchard_through_static));
+    add_under(&f, orchard, 1, UNDER(orchard_plain, orchard_through_inlined));
+    rank(&f, (struct ranking_query){.callers = true});
+    const struct ranking_row *common = ranking_common_function(&f.ranking, RANKING_BY_CALLS, 4);
+    assert_ptr_equal(common, function_row(&f, "orchard_through_static"));
+    assert_null(ranking_common_function(&f.ranking, RANKING_BY_CALLS, 100));
+    end(&f);
+}
+
 static void samples_without_a_stack_are_a_row(void **state)
 {
     struct fixture f;
@@ -167,6 +269,9 @@ int main(void)
         cmocka_unit_test(depth_merges_what_differs_further_out),
         cmocka_unit_test(a_stack_cut_short_is_its_own_row),
         cmocka_unit_test(functions_are_found_by_pattern),
+        cmocka_unit_test(functions_have_all_that_is_under_them),
+        cmocka_unit_test(a_function_that_calls_itself_counts_once),
+        cmocka_unit_test(a_wrapper_is_not_the_common_function),
         cmocka_unit_test(samples_without_a_stack_are_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
