@@ -17,9 +17,9 @@
 #include <unistd.h>
 #include <zstd.h>
 
-/* As large as a chunk of a log: a reader that wants one decompresses little else. Larger frames
- * would save a twentieth. */
-#define FRAME_SIZE 65536u
+/* A few chunks of a log, which are mostly read together. Measured on logs: a quarter of it makes
+ * them a twentieth larger, four times as much saves nothing. */
+#define FRAME_SIZE (256u << 10)
 
 #define TABLE_MAGIC 0x184d2a5eu
 #define TABLE_HEADER_SIZE 8u
