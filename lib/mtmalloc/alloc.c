@@ -13,6 +13,26 @@
 
 _Thread_local struct mt_thread mt_thread;
 
+/* Take the lock of a cache whose counts are not due. False: they are, or it was held; see
+ * taken_all_the_same(). */
+static always_inline bool take(struct mt_cache *cache, uint32_t depth, uint64_t *counts)
+{
+    mt_lock_note(&cache->lock, depth);
+    *counts = mt_lock_exchange(&cache->lock);
+    return likely(!(*counts & (MT_LOCK_HELD | MT_LOCK_DUE)));
+}
+
+/* After take() said no: whether the lock is taken. */
+static always_inline bool taken_all_the_same(struct mt_cache *cache, uint32_t depth,
+                                             uint64_t counts)
+{
+    if (counts == MT_LOCK_HELD)
+        mt_thread.depth = depth;
+    else
+        cache->lock.counts = counts;
+    return counts != MT_LOCK_HELD;
+}
+
 static always_inline void *alloc(size_t request, bool zero)
 {
     struct mt_list *list = mt_thread.list;
@@ -24,25 +44,29 @@ static always_inline void *alloc(size_t request, bool zero)
     if (unlikely(!mt_lock_try(&list->parent, depth, &none)))
         return mt_alloc_any(request, zero);
     struct mt_cache *cache = list->hint[mt_size_of(request)];
-    if (unlikely(cache == NULL || !mt_lock_try(&cache->lock, depth + 1, &counts)))
+    if (unlikely(cache == NULL))
         return mt_alloc_parent_locked(list, request, zero);
+    if (unlikely(!take(cache, depth + 1, &counts)))
+        return taken_all_the_same(cache, depth + 1, counts)
+                   ? mt_alloc_both_locked(list, cache, request, zero)
+                   : mt_alloc_parent_locked(list, request, zero);
     uint32_t word = cache->first;
     uint64_t mask = cache->mask[word], rest = mask & (mask - 1);
-    uint64_t counted = counts + mt_stats_taken(request);
-    if (unlikely(rest == 0 || mt_stats_due(cache, counted))) {
+    if (unlikely(rest == 0)) {
         cache->lock.counts = counts;
         return mt_alloc_both_locked(list, cache, request, zero);
     }
     cache->mask[word] = rest;
-    bool sleepers = mt_lock_open(&cache->lock, counted);
+    uint64_t before, info = cache->head_info | request;
+    bool sleepers = mt_lock_open(&cache->lock, counts + mt_stats_taken(request));
     sleepers |= mt_lock_open(&list->parent, 0);
     mt_thread.depth = depth;
 
-    uint64_t info;
-    void *p = mt_alloc_head(cache, word * 64 + (uint32_t)__builtin_ctzll(mask), request, &info);
+    uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(mask);
+    void *p = mt_alloc_head(cache, index, info, &before);
     if (unlikely(sleepers))
         p = mt_alloc_wake(list, cache, p);
-    return zero && info != 0 ? memset(p, 0, request) : p;
+    return zero && before != 0 ? memset(p, 0, request) : p;
 }
 
 void *mtmalloc_malloc(size_t size)
@@ -75,19 +99,21 @@ void mtmalloc_free(void *p)
     uint64_t bit = UINT64_C(1) << index % 64;
     uint32_t depth = mt_thread.depth;
     uint64_t counts;
-    if (unlikely(!mt_lock_try(&cache->lock, depth, &counts))) {
-        mt_free_any(p);
+    if (unlikely(!take(cache, depth, &counts))) {
+        if (taken_all_the_same(cache, depth, counts))
+            mt_free_locked(cache, p);
+        else
+            mt_free_any(p);
         return;
     }
     uint64_t mask = cache->mask[word]; /* not 0: word >= first, which stays */
-    uint64_t counted = counts + mt_stats_returned(info);
-    if (unlikely(mask == 0 || mask & bit || mt_stats_due(cache, counted))) {
+    if (unlikely(mask == 0 || mask & bit)) {
         cache->lock.counts = counts;
         mt_free_locked(cache, p);
         return;
     }
     cache->mask[word] = mask | bit;
-    bool sleepers = mt_lock_open(&cache->lock, counted);
+    bool sleepers = mt_lock_open(&cache->lock, counts + mt_stats_returned(info));
     mt_thread.depth = depth;
     if (unlikely(sleepers))
         mt_lock_wake(&cache->lock);

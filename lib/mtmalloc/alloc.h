@@ -30,16 +30,16 @@ void mt_free_any(void *p);
 /* A buffer of a cache that is locked. */
 void mt_free_locked(struct mt_cache *cache, void *p);
 
-/* Write the head of a buffer that was taken. *info: what it was before, 0 in memory that was never
+/* Write the head of a buffer that was taken. *before: what info was, 0 in memory that was never
  * handed out, which is zero. */
-static always_inline void *mt_alloc_head(struct mt_cache *cache, uint32_t index, size_t request,
-                                         uint64_t *info)
+static always_inline void *mt_alloc_head(struct mt_cache *cache, uint32_t index, uint64_t info,
+                                         uint64_t *before)
 {
     char *p = cache->buffer + (size_t)index * cache->stride;
     struct mt_head *head = mt_head_of(p);
-    *info = head->info;
+    *before = head->info;
     head->owner = cache;
-    head->info = cache->head_info | request << MT_HEAD_REQUESTED_SHIFT | index;
+    head->info = info | (uint64_t)index << MT_HEAD_INDEX_SHIFT;
     return p;
 }
 

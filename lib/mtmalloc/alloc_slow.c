@@ -37,7 +37,7 @@ static uint32_t take_first(struct mt_cache *cache)
 static void count(struct mt_cache *cache, uint64_t what)
 {
     cache->lock.counts += what;
-    if (mt_stats_due(cache, cache->lock.counts) || mt_thread.exclusive)
+    if (cache->lock.counts & MT_LOCK_DUE || mt_thread.exclusive)
         mt_stats_publish(cache);
 }
 
@@ -61,14 +61,14 @@ cold void *mt_alloc_both_locked(struct mt_list *list, struct mt_cache *cache, si
     if (cache == NULL)
         return no_memory(list);
     uint32_t index = take_first(cache);
+    uint64_t before, info = cache->head_info | request;
     count(cache, mt_stats_taken(request));
     mt_heap_unlock(&cache->lock);
     mt_heap_unlock(&list->parent);
 
-    uint64_t info;
-    void *p = mt_alloc_head(cache, index, request, &info);
-    look_over(p, mt_cache_buffer_size(cache), info);
-    bool zeroed = info == 0 && !(mt_option_bits() & MTINITBUFFER);
+    void *p = mt_alloc_head(cache, index, info, &before);
+    look_over(p, mt_cache_buffer_size(cache), before);
+    bool zeroed = before == 0 && !(mt_option_bits() & MTINITBUFFER);
     return zero && !zeroed ? memset(p, 0, request) : p;
 }
 

@@ -97,7 +97,7 @@ static void init_cache(struct mt_cache *cache, struct mt_list *list, unsigned si
     char *first_head = (char *)ALIGN_UP((uintptr_t)&cache->mask[words + 1], MT_ALIGNMENT);
     cache->buffer = first_head + sizeof(struct mt_head);
     cache->head_info = mt_head_info(cache, MT_HEAD_BUFFER);
-    cache->due = MT_STATS_DUE(1u);
+    mt_stats_begin(cache);
     cache->list = list;
     cache->with_room.key = ++list->created[size];
     cache->next = mt_list_newest(list, size);

@@ -39,10 +39,10 @@ static always_inline unsigned mt_size_of(size_t request)
 /*
  * Which block it is, right in front of every pointer handed out.
  *
- *   info:  63      36     35      34            17 16           0
- *         +----------+---------+------------------+--------------+
- *         | check    | pattern | bytes requested  | index        |
- *         +----------+---------+------------------+--------------+
+ *   info:  63      40 39       23 22 19 18        17              0
+ *         +----------+-----------+-----+---------+-----------------+
+ *         | check    | index     | 0   | pattern | bytes requested |
+ *         +----------+-----------+-----+---------+-----------------+
  *
  * The check is made of `owner`, differently for buffers and oversize blocks. So a word that was
  * overwritten, or never was one, is noticed before `owner` is followed.
@@ -52,14 +52,15 @@ struct mt_head {
     uint64_t info;
 };
 
-#define MT_HEAD_INDEX(info) ((uint32_t)(info) & ((1u << 17) - 1))
-#define MT_HEAD_REQUESTED_SHIFT 17
-#define MT_HEAD_REQUESTED(info) ((uint32_t)((info) >> MT_HEAD_REQUESTED_SHIFT) & ((1u << 18) - 1))
+#define MT_HEAD_REQUESTED_BITS 18
+#define MT_HEAD_REQUESTED(info) ((uint32_t)(info) & ((1u << MT_HEAD_REQUESTED_BITS) - 1))
 /* The buffer was filled with the pattern of freed memory, and not handed out since. */
-#define MT_HEAD_PATTERN (UINT64_C(1) << 35)
-#define MT_HEAD_CHECK_SHIFT 36
-#define MT_HEAD_BUFFER (UINT64_C(0x6d74b0f) << MT_HEAD_CHECK_SHIFT)
-#define MT_HEAD_OVERSIZE (UINT64_C(0x6d70e51) << MT_HEAD_CHECK_SHIFT)
+#define MT_HEAD_PATTERN (UINT64_C(1) << 18)
+#define MT_HEAD_INDEX_SHIFT 23
+#define MT_HEAD_INDEX(info) ((uint32_t)((info) >> MT_HEAD_INDEX_SHIFT) & ((1u << 17) - 1))
+#define MT_HEAD_CHECK_SHIFT 40
+#define MT_HEAD_BUFFER (UINT64_C(0x6d74b0) << MT_HEAD_CHECK_SHIFT)
+#define MT_HEAD_OVERSIZE (UINT64_C(0x570e51) << MT_HEAD_CHECK_SHIFT)
 
 /* `kind` is MT_HEAD_BUFFER or MT_HEAD_OVERSIZE. Owners are aligned to 64: six bits say nothing. */
 static always_inline uint64_t mt_head_check(const void *owner, uint64_t kind)
@@ -89,8 +90,7 @@ static always_inline struct mt_head *mt_head_of(const void *p)
 #define MT_SUMMARIES 16u /* enough for the smallest buffers in the largest chunk */
 
 /*
- * Under `lock`, but for what never changes. The bytes that were asked for are counted in the lock.
- * Invariants:
+ * Under `lock`, but for what never changes. Invariants:
  *   bit w % 64 of summary[w / 64] is set <=> mask[w] != 0
  *   first = the lowest w with mask[w] != 0; or the number of words, when full, and mask[first] == 0
  *   room in it => known
@@ -98,7 +98,7 @@ static always_inline struct mt_head *mt_head_of(const void *p)
 struct mt_cache {
     struct mt_lock lock;
     uint32_t first;
-    uint32_t due;       /* counts of the lock at which they are published */
+    uint32_t begun;     /* counts of the lock when they were published last */
     char *buffer;       /* the first one; never changes, nor do these: */
     uint64_t head_info; /* of a head with index 0 and no bytes */
     uint32_t stride;    /* from one buffer to the next */

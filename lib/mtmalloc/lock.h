@@ -13,14 +13,16 @@
  * missing barrier (see lock.c). The two also count, at no cost: the state of a free lock says for
  * what it was taken since somebody last asked, and passes through the hands of the holder.
  *
- *   state:  63             32 31          16 15           1   0
- *          +-----------------+--------------+--------------+------+
- *          | bytes asked for | returned     | taken        | 0    |  free
- *          | 0               | 0            | 0            | 1    |  held
- *          +-----------------+--------------+--------------+------+
+ *   state:  63             40  31          16 15           1   0
+ *          +-----------------+---+--------------+--------------+------+
+ *          | bytes asked for | 0 | returned     | taken        | 0    |  free
+ *          | 0               | 0 | 0            | 0            | 1    |  held
+ *          +-----------------+---+--------------+--------------+------+
  *
- * All zero is a free lock. The bytes are a sum, modulo 2^32: those of buffers taken less those of
- * buffers returned.
+ * The bytes are a signed sum: those of buffers taken less those of buffers returned; no chunk has
+ * 2^23.
+ * All zero is a free lock. The counts of a cache begin so high that their top bits are set when it
+ * is time to publish them: so one test of the state tells all that is not usual.
  *
  * A signal handler that calls the allocator may have interrupted it anywhere, and must not wait for
  * its own thread. So a thread notes which locks it holds or is about to take.
@@ -69,8 +71,8 @@ struct mt_lock {
 #define MT_LOCK_TAKEN 2u /* to add for one buffer */
 #define MT_LOCK_TAKEN_MASK 0xfffeu
 #define MT_LOCK_RETURNED 0x10000u
-#define MT_LOCK_RETURNED_MASK 0xffff0000u
-#define MT_LOCK_BYTES_SHIFT 32
+#define MT_LOCK_BYTES_SHIFT 40
+#define MT_LOCK_DUE 0x80008000u /* either count */
 
 /* A handler that interrupted this thread, or one that returns to it, would wait for ever: the lock
  * is held by this thread, or, very rarely, was about to be taken by it. */
@@ -88,35 +90,41 @@ bool mt_lock_try_for_a_while(struct mt_lock *lock);
 /* By a thread that holds all locks: add it to them, if it is new. */
 void mt_lock_add_to_all(struct mt_lock *lock);
 
-/*
- * While libc knows of one thread only, nobody else can be between the load and the store: a second
- * thread can only be started by this one, outside of these functions, and starting it orders what
- * came before. libc's own malloc relies on the same.
- */
-static always_inline bool mt_lock_exchange(struct mt_lock *lock, uint64_t *counts)
-{
-    if (__libc_single_threaded) {
-        *counts = atomic_load_explicit(&lock->state, memory_order_relaxed);
-        if (unlikely(*counts == MT_LOCK_HELD))
-            return false;
-        atomic_store_explicit(&lock->state, MT_LOCK_HELD, memory_order_relaxed);
-        return true;
-    }
-    /* Acquire: pairs with the release in mt_lock_open(). */
-    *counts = atomic_exchange_explicit(&lock->state, MT_LOCK_HELD, memory_order_acquire);
-    return *counts != MT_LOCK_HELD;
-}
-
-/* Take a free lock, with a note at `depth`: the thread's. Its holder sets that back to `depth`. The
- * fences are for a handler, which sees what this thread has done in the order of the program. */
-static always_inline bool mt_lock_try(struct mt_lock *lock, uint32_t depth, uint64_t *counts)
+/* Note, at `depth`, a lock that is about to be taken. The fences are for a signal handler, which
+ * sees what this thread has done in the order of the program. */
+static always_inline void mt_lock_note(struct mt_lock *lock, uint32_t depth)
 {
     mt_thread.depth = depth + 1;
     atomic_signal_fence(
         memory_order_seq_cst); /* or a handler's note could be where this one goes */
     mt_thread.noted[depth % MT_NOTES] = lock;
     atomic_signal_fence(memory_order_seq_cst);
-    if (likely(mt_lock_exchange(lock, counts)))
+}
+
+/*
+ * Take the lock if it is free, and return what its state was; MT_LOCK_HELD: it was held.
+ *
+ * While libc knows of one thread only, nobody else can be between the load and the store: a second
+ * thread can only be started by this one, outside of these functions, and starting it orders what
+ * came before. libc's own malloc relies on the same.
+ */
+static always_inline uint64_t mt_lock_exchange(struct mt_lock *lock)
+{
+    if (__libc_single_threaded) {
+        uint64_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
+        atomic_store_explicit(&lock->state, MT_LOCK_HELD, memory_order_relaxed);
+        return state;
+    }
+    /* Acquire: pairs with the release in mt_lock_open(). */
+    return atomic_exchange_explicit(&lock->state, MT_LOCK_HELD, memory_order_acquire);
+}
+
+/* Take a free lock, with a note at `depth`: the thread's. Its holder sets that back to `depth`. */
+static always_inline bool mt_lock_try(struct mt_lock *lock, uint32_t depth, uint64_t *counts)
+{
+    mt_lock_note(lock, depth);
+    *counts = mt_lock_exchange(lock);
+    if (likely(*counts != MT_LOCK_HELD))
         return true;
     mt_thread.depth = depth;
     return false;

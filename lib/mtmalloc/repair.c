@@ -13,10 +13,10 @@ static bool held_by_nobody_here(struct mt_lock *lock)
            !mt_lock_is_mine(lock);
 }
 
-static void make_free(struct mt_lock *lock)
+static void make_free(struct mt_lock *lock, uint32_t counts)
 {
     atomic_store_explicit(&lock->among_all, NULL, memory_order_relaxed);
-    atomic_store_explicit(&lock->state, 0, memory_order_release);
+    atomic_store_explicit(&lock->state, counts, memory_order_release);
 }
 
 /* All follows from the mask, of which a call changes one word, once. */
@@ -51,7 +51,7 @@ void mt_repair(void)
     {
         if (held_by_nobody_here(&cache->lock)) {
             repair_cache(cache);
-            make_free(&cache->lock);
+            make_free(&cache->lock, cache->begun);
         }
     }
     MT_FOR_EACH_LIST(list)
@@ -59,16 +59,16 @@ void mt_repair(void)
         bool held = held_by_nobody_here(&list->parent);
         for (unsigned size = 0; size < MT_SIZES; size++) {
             if (held_by_nobody_here(&list->totals[size].lock))
-                make_free(&list->totals[size].lock);
+                make_free(&list->totals[size].lock, 0);
             /* Also of a free list: who returned a buffer may have been about to enter its cache. */
             if (!mt_lock_is_mine(&list->parent))
                 repair_list(list, size);
         }
         if (held)
-            make_free(&list->parent);
+            make_free(&list->parent, 0);
     }
     if (held_by_nobody_here(&mt_oversize_lock)) {
         mt_oversize_start_over();
-        make_free(&mt_oversize_lock);
+        make_free(&mt_oversize_lock, 0);
     }
 }

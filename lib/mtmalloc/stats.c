@@ -110,20 +110,41 @@ static void count_parent(const struct mt_list *list, uint32_t acquisitions)
     set_kind(row, MALLOCTAP_LOCK_PARENT);
 }
 
+/* So many of either until it is time to publish. */
+static uint32_t counts_before(uint32_t n)
+{
+    return MT_LOCK_DUE - n * (MT_LOCK_TAKEN + MT_LOCK_RETURNED);
+}
+
+void mt_stats_begin(struct mt_cache *cache)
+{
+    cache->begun = MT_COUNTED ? counts_before(0) : 0;
+    atomic_store_explicit(&cache->lock.state, cache->begun, memory_order_relaxed);
+}
+
+/* Twice as many as the last time. */
+static void begin_again(struct mt_cache *cache)
+{
+    uint32_t n = (MT_LOCK_DUE - cache->begun) / MT_LOCK_RETURNED;
+    n = n == 0 ? 1 : n < MT_STATS_EVERY ? 2 * n : n;
+    cache->begun = counts_before(n);
+    cache->lock.counts = cache->begun;
+}
+
 void mt_stats_publish(struct mt_cache *cache)
 {
     uint64_t counts = cache->lock.counts;
-    struct mt_totals *totals = counts != 0 ? totals_lock(cache) : NULL;
+    struct mt_totals *totals = counts != cache->begun ? totals_lock(cache) : NULL;
     if (totals == NULL)
         return;
-    cache->lock.counts = 0;
-    if (cache->due < MT_STATS_DUE(MT_STATS_EVERY))
-        cache->due *= 2;
-    uint32_t taken = ((uint32_t)counts & MT_LOCK_TAKEN_MASK) / MT_LOCK_TAKEN;
-    uint32_t returned = (uint32_t)counts / MT_LOCK_RETURNED;
+    uint32_t low = (uint32_t)counts;
+    uint32_t taken = (low & MT_LOCK_TAKEN_MASK) - (cache->begun & MT_LOCK_TAKEN_MASK);
+    uint32_t returned = low / MT_LOCK_RETURNED - cache->begun / MT_LOCK_RETURNED;
+    taken /= MT_LOCK_TAKEN;
     totals->in_use += taken;
     totals->in_use -= returned;
-    totals->requested += (uint64_t)(int32_t)(counts >> MT_LOCK_BYTES_SHIFT);
+    totals->requested += (uint64_t)((int64_t)counts >> MT_LOCK_BYTES_SHIFT);
+    begin_again(cache);
     totals_unlock(totals, cache, taken + returned);
     count_parent(cache->list, taken); /* who took a buffer had the parent lock, too */
 }

@@ -20,8 +20,6 @@
 
 #define MT_STATS_EVERY 512u /* a power of two */
 
-#define MT_STATS_DUE(n) ((n)*MT_LOCK_TAKEN | (n)*MT_LOCK_RETURNED)
-
 /* Without acquisitions and memory, to measure what counting them costs; never for use. */
 #ifdef MTMALLOC_UNCOUNTED
 #define MT_COUNTED 0
@@ -29,23 +27,21 @@
 #define MT_COUNTED 1
 #endif
 
-/* What the lock of a cache counts when a buffer is taken, or returned: its head tells the bytes. */
+/* What the lock of a cache counts when a buffer is taken, or returned; its head tells the bytes. */
 static always_inline uint64_t mt_stats_taken(size_t request)
 {
     return MT_COUNTED ? MT_LOCK_TAKEN + ((uint64_t)request << MT_LOCK_BYTES_SHIFT) : 0;
 }
 
-static always_inline uint64_t mt_stats_returned(uint64_t head_info)
+static always_inline uint64_t mt_stats_returned(uint64_t info)
 {
-    uint64_t bytes = MT_HEAD_REQUESTED(head_info);
-    return MT_COUNTED ? MT_LOCK_RETURNED - (bytes << MT_LOCK_BYTES_SHIFT) : 0;
+    uint64_t bytes = info << (64 - MT_HEAD_REQUESTED_BITS) >>
+                     (64 - MT_HEAD_REQUESTED_BITS - MT_LOCK_BYTES_SHIFT);
+    return MT_COUNTED ? MT_LOCK_RETURNED - bytes : 0;
 }
 
-/* Enough to publish. */
-static always_inline bool mt_stats_due(const struct mt_cache *cache, uint64_t counts)
-{
-    return MT_COUNTED && counts & cache->due;
-}
+/* In a new cache: the first buffer taken is published at once. */
+void mt_stats_begin(struct mt_cache *cache);
 
 size_t mt_stats_row_count(uint32_t lists);
 
