@@ -119,6 +119,20 @@ def test_a_full_disk_is_counted(place):
     check(b"lost" in said.stdout.lower(), f"leaks says nothing of it: {said.stdout[:300]}")
 
 
+def test_size_classes_are_those_of_the_sizes(place):
+    recording = place / "counts.mtap"
+    run([program("counts"), 1, "exit", place / "truth"], place, tapped(recording, mode="log", ring=0))
+    expected = collections.defaultdict(collections.Counter)
+    for event in logged_events(recording):
+        if event["op"] in ("malloc", "calloc", "realloc", "aligned"):
+            expected[1 << event["size"].bit_length() >> 1][event["op"]] += 1
+    rows = {row["from"]: row for row in view("summary", recording)["sizes"]}
+    check_equal(sorted(rows), sorted(expected), "size classes")
+    for least, operations in expected.items():
+        for operation in ("malloc", "calloc", "realloc", "aligned"):
+            check_equal(rows[least][operation], operations[operation], f"{operation} from {least}")
+
+
 class Worker:
     """A tapped program that allocates when told to."""
 

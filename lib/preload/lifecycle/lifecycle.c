@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lifecycle.h"
 
+#include "namespaces.h"
 #include "sandbox.h"
 
 #include <backend/backend.h>
@@ -9,6 +10,7 @@
 #include <boot/arena.h>
 #include <boot/strings.h>
 #include <entry/operators.h>
+#include <entry/reentry.h>
 #include <config/config.h>
 #include <mtmalloc_api.h>
 #include <probe/probe.h>
@@ -122,6 +124,7 @@ static void look_ahead(void)
 
 static void start_image(void)
 {
+    size_class_prepare();
     strings_init();
     config_read(find_options(), mtmalloc_option);
     /* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */
@@ -132,6 +135,7 @@ static void start_image(void)
     if (backend_identity.kind == BACKEND_MTMALLOC)
         pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
     look_ahead();
+    namespaces_begin();
     image.kernel_wipes = wipe_all_on_fork();
     enum config_sandbox sandbox = sandbox_expected();
     image.system_calls = sandbox == SANDBOX_NO;
@@ -303,6 +307,7 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     struct thread *thread = own_work_begin();
     tid_init();
     operators_init();
+    reentry_init(thread);
     stacks_open_walker(image.system_calls);
     probe_init(image.system_calls);
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
@@ -320,7 +325,10 @@ __attribute__((destructor)) static void lifecycle_destructor(void)
     if (__atomic_load_n(&process.state, __ATOMIC_ACQUIRE) == READY) {
         if (backend_identity.kind == BACKEND_MTMALLOC)
             mtmalloc_stats_publish();
-        recording_finish(image.system_calls && !sandbox_since());
+        bool system_calls = image.system_calls && !sandbox_since();
+        if (system_calls)
+            namespaces_tell();
+        recording_finish(system_calls);
     }
     errno = error;
 }
