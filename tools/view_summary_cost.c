@@ -124,7 +124,7 @@ static void print_footprint(const struct footprint *footprint, const char *when,
     if (footprint->rounding_known)
         fprintf(out, ", %s rounded up", view_estimate(footprint->rounding, emit_size).text);
     if (rest >= 0)
-        fprintf(out, ", %s beside\n", emit_size(rest).text);
+        fprintf(out, ", %s the rest\n", emit_size(rest).text);
     else
         fputs("; some of it was never touched\n", out);
 }
@@ -146,7 +146,7 @@ void summary_print_memory(const struct summary *summary, FILE *out)
     }
     if (peak->rss_bytes || end->rss_bytes)
         fputs(
-            "               (live blocks, estimated; beside them: what the allocator keeps of freed "
+            "               (of live blocks, estimated; the rest: what the allocator keeps of freed "
             "ones, code, stacks)\n",
             out);
 }
