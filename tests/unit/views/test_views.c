@@ -299,7 +299,7 @@ static struct views_recording recording_with_folded_threads(void)
     struct malloctap_header *header = recording_builder_header(built.builder);
     header->exited.threads[0] = 2;
     header->exited.copy[0].calls[MALLOCTAP_OP_MALLOC][7] = 50000;
-    struct malloctap_latency *row = recording_builder_add_latency(built.builder);
+    struct malloctap_latency *row = built.folded;
     row->ops[MALLOCTAP_OP_MALLOC].samples = 5;
     row->ops[MALLOCTAP_OP_MALLOC].weight[MALLOCTAP_PROBE_FAST] = 50000;
     row->ops[MALLOCTAP_OP_MALLOC].buckets[36] = 50000;

@@ -118,6 +118,7 @@ void views_recording_add_probes(struct views_recording *recording)
 {
     struct recording_builder *builder = recording->builder;
     struct malloctap_header *header = recording_builder_header(builder);
+    recording->folded = add_latency(builder, 0);
     struct malloctap_latency *main_row = add_latency(builder, recording->main_thread);
     struct malloctap_latency *worker_row = add_latency(builder, recording->worker);
     header->rss_bytes = 40 << 20;

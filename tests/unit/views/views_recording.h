@@ -13,6 +13,7 @@ struct views_recording {
     uint64_t worker;
     uint32_t load; /* stacks */
     uint32_t insert;
+    struct malloctap_latency *folded; /* with probes: the row of threads that were summed up */
 };
 
 /* Two threads, two call paths through "app" and "libtable.so", neither of which is a file. */
