@@ -85,6 +85,12 @@ static const struct field fields[] = {
 #define X(name) FIELD(malloctap_latency, name)
     X(thread) X(reserved) X(ops)
 #undef X
+#define X(name) {"malloctap_latency_op", #name,                                                    \
+     offsetof(struct malloctap_latency, ops[0].name) - offsetof(struct malloctap_latency, ops),    \
+     sizeof(((struct malloctap_latency *)0)->ops[0].name)},
+    X(weight) X(time_ns) X(wait_ns) X(max_ns) X(samples) X(time_variance) X(wait_variance) X(reserved)
+    X(buckets)
+#undef X
 #define X(name) FIELD(malloctap_lock_row, name)
     X(kind) X(list) X(buffer_size) X(caches) X(acquisitions) X(contended) X(wait_ns)
     X(wait_max_ns) X(held_bytes) X(buffers) X(in_use) X(in_use_bytes) X(requested_bytes)
@@ -104,6 +110,7 @@ static struct structure {
     X(malloctap_stack) X(malloctap_chunk) X(malloctap_record) X(malloctap_sample)
     X(malloctap_freed) X(malloctap_latency) X(malloctap_lock_row)
 #undef X
+    {"malloctap_latency_op", sizeof(((struct malloctap_latency *)0)->ops[0]), 0},
 };
 
 static struct constant {
