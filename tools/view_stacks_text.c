@@ -240,11 +240,14 @@ static void print_header(const struct view_stacks *view, FILE *out)
 /* Why there is no row. */
 static void print_nothing(const struct view_stacks *view, FILE *out)
 {
+    enum ranking_by by = view->query.ranking.by;
     if (!view->aggregate.all.samples)
         fputs("No such call was recorded.\n", out);
     else if (view->query.ranking.function)
         fputs("No call path goes through such a function.\n", out);
-    else if (view->query.ranking.by == RANKING_BY_WAIT)
+    else if (view->query.ranking.callers && ranking_key(&view->aggregate.all, by).value > 0)
+        fputs("No function on these paths has a known name.\n", out);
+    else if (by == RANKING_BY_WAIT)
         fprintf(out, "None of %s probed calls waited.\n",
                 emit_count((double)aggregate_classed(&view->aggregate)).text);
     else

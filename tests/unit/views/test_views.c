@@ -179,6 +179,22 @@ static void stacks_by_time_and_waiting(void **state)
     check_probed_stacks(RANKING_BY_WAIT, alloc, "malloc", EMIT_JSON, "stacks-wait.json");
 }
 
+static void functions_without_names(void **state)
+{
+    struct views_recording built = views_recording_create();
+    struct malloctap_recording *recording = views_recording_open(built.builder);
+    struct view_stacks_query query = by_calls;
+    query.ranking.callers = true;
+    struct output output = output_begin();
+    print_stacks(recording, query, EMIT_TEXT, output.file);
+    output_end(&output);
+    assert_non_null(strstr(output.text, "Functions, with all calls under each, ranked by calls"));
+    assert_non_null(strstr(output.text, "No function on these paths has a known name."));
+    free(output.text);
+    malloctap_recording_close(recording);
+    recording_builder_destroy(built.builder);
+}
+
 static void stacks_of_a_part_of_the_run(void **state)
 {
     struct views_recording built = probed_recording();
@@ -401,6 +417,7 @@ int main(void)
         cmocka_unit_test(stacks_csv),
         cmocka_unit_test(stacks_of_one_thread),
         cmocka_unit_test(stacks_by_time_and_waiting),
+        cmocka_unit_test(functions_without_names),
         cmocka_unit_test(stacks_of_a_part_of_the_run),
         cmocka_unit_test(what_cannot_be_ranked_is_said),
         cmocka_unit_test(missing_records_show_in_the_header),
