@@ -97,15 +97,28 @@ void mt_all_locks_release(void)
 
 /* Wiped in every copy of the process, whoever made it. */
 static struct {
-    bool known;
+    _Atomic bool known;
 } WIPED process;
 
-static bool wipes;
+static _Atomic bool wipes;
+
+static void know_process(void)
+{
+    atomic_store_explicit(&process.known, true, memory_order_relaxed);
+}
+
+static bool is_copy(void)
+{
+    /* Acquire: pairs with the release below; who sees that it is wiped sees it known. */
+    return atomic_load_explicit(&wipes, memory_order_acquire) &&
+           !atomic_load_explicit(&process.known, memory_order_relaxed);
+}
 
 void mt_all_locks_init(void)
 {
-    wipes = wipe_on_fork(&process, sizeof process);
-    process.known = true;
+    know_process();
+    bool wiped = wipe_on_fork(&process, sizeof process);
+    atomic_store_explicit(&wipes, wiped, memory_order_release);
 }
 
 /* A directory has a link for each directory in it, and two of its own. */
@@ -120,9 +133,9 @@ static bool is_only_thread(void)
 
 bool mt_all_locks_copied(void)
 {
-    if (likely(!wipes || process.known) || !is_only_thread())
+    if (likely(!is_copy()) || !is_only_thread())
         return false;
-    process.known = true;
+    know_process();
     mt_repair();
     return true;
 }
@@ -153,7 +166,7 @@ void mtmalloc_fork_child(void)
 {
     if (mt_thread.all_locks == 0)
         return;
-    process.known = true;
+    know_process();
     for_each_lock(forget_sleepers);
     if (mt_thread.exclusive)
         mt_stats_forget();

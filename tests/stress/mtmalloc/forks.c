@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * forks.c - fork while other threads are inside the allocator: the child allocates at once, every
- * size, and forks again; the parent goes on. And threads that come and go: the heap does not grow
- * with them.
+ * size, and forks again; the parent goes on. Handlers of fork allocate, too, before and after all
+ * locks are taken. And threads that come and go: the heap does not grow with them.
  */
 #include <mtmalloc_api.h>
 
@@ -113,7 +113,10 @@ static void threads_come_and_go(void)
 
 int main(void)
 {
+    /* Registered first: prepares last, and ends first. */
+    pthread_atfork(use_all_sizes, use_all_sizes, use_all_sizes);
     pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
+    pthread_atfork(use_all_sizes, use_all_sizes, use_all_sizes);
     fork_under_load();
     threads_come_and_go();
     return 0;
