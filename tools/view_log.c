@@ -202,6 +202,16 @@ static void print_line(struct view_log *log, const struct line *line)
 /* ---- before and after -------------------------------------------------------------------------
  */
 
+/* A moment as the lines have it. */
+static struct emit_text seconds(const struct view_log *log, uint64_t ticks)
+{
+    uint64_t ns = malloctap_recording_ns(log->recording, ticks);
+    struct emit_text text;
+    snprintf(text.text, sizeof text.text, "%" PRIu64 ".%09u", ns / 1000000000,
+             (unsigned)(ns % 1000000000));
+    return text;
+}
+
 static void print_header(const struct view_log *log)
 {
     const struct malloctap_header *header = malloctap_recording_header(log->recording);
@@ -216,12 +226,18 @@ static void print_header(const struct view_log *log)
           log->out);
     if (header->control.mode != 0 && header->control.mode != header->mode)
         fputs(
-            ".\nThe mode was changed while it ran: lines without xN are of a log, where every call is",
+            ".\nThe mode was changed while it ran: lines without xN are of a log, which has every call",
             log->out);
     fputs(".\nLost: ", log->out);
     view_lost_text(log->recording, log->out);
-    fprintf(log->out, ".\n\n%16s %8s  %-12s  %-14s %10s\n", "seconds", "tid", "op", "address",
-            "size");
+    fputs(".\n", log->out);
+    if (header->overwritten_until)
+        fprintf(log->out, "Until %s not all are there: newer ones took their place.\n",
+                seconds(log, header->overwritten_until).text);
+    if (header->lost_since)
+        fprintf(log->out, "From %s on not all are there: there was no space.\n",
+                seconds(log, header->lost_since).text);
+    fprintf(log->out, "\n%16s %8s  %-12s  %-14s %10s\n", "seconds", "tid", "op", "address", "size");
 }
 
 static void print_footer(const struct view_log *log, uint64_t rows, uint64_t damaged,

@@ -212,6 +212,23 @@ static void test_samples(void **state)
            "     0.000000600        0  freed         0x10                   64  x12.5\n");
 }
 
+/* What is missing, and when. */
+static void test_incomplete(void **state)
+{
+    struct recording_builder *builder = two_threads();
+    struct view_log_query query = everything;
+    struct malloctap_header *header = recording_builder_header(builder);
+    header->overwritten_until = 1050;
+    header->lost_since = 3000001000;
+    header->lost.records_overwritten = 5;
+    query.rows_max = 1;
+    expect(builder, query, EMIT_TEXT,
+           "Every call, in order of time.\nLost: 5 records overwritten by newer ones.\n"
+           "Until 0.000000050 not all are there: newer ones took their place.\n"
+           "From 3.000000000 on not all are there: there was no space.\n\n"
+           "         seconds      tid  op            address              size\n" MALLOC);
+}
+
 static void test_only_counted(void **state)
 {
     struct recording_builder *builder = recording_builder_create();
@@ -224,10 +241,11 @@ static void test_only_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),    cmocka_unit_test(test_json),
-        cmocka_unit_test(test_csv),     cmocka_unit_test(test_stacks),
-        cmocka_unit_test(test_filters), cmocka_unit_test(test_no_such_thread),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_only_counted),
+        cmocka_unit_test(test_text),       cmocka_unit_test(test_json),
+        cmocka_unit_test(test_csv),        cmocka_unit_test(test_stacks),
+        cmocka_unit_test(test_filters),    cmocka_unit_test(test_no_such_thread),
+        cmocka_unit_test(test_samples),    cmocka_unit_test(test_only_counted),
+        cmocka_unit_test(test_incomplete),
     };
     return cmocka_run_group_tests(tests, create_file, remove_file);
 }
