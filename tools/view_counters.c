@@ -46,8 +46,8 @@ void view_counters_add(json_object *object, const struct malloctap_counters *cou
     X(losses, threads_no_space, "threads without counters of their own")                           \
     X(losses, extents_failed, "failed attempts to grow the file")                                  \
     X(losses, foreign_blocks, "blocks freed that an unseen allocator made")                        \
-    X(losses, unwinder_missing, "samples without a stack, for want of a stack walker")             \
-    X(counters, samples_lost, "samples not recorded")                                              \
+    X(losses, unwinder_missing, "calls recorded without a stack, for want of a stack walker")      \
+    X(counters, samples_lost, "calls that should have been recorded and were not")                 \
     X(counters, stacks_truncated, "stacks cut short")                                              \
     X(counters, lives_lost, "sampled blocks whose end went unseen")                                \
     X(counters, uncounted, "calls made while the tap was at work, not counted")
