@@ -107,3 +107,16 @@ def test_operators_of_plugins(place):
         check_exit(done, 0, f"operator_plugins {options}")
         check_equal(done.stdout, plain.stdout, f"operator_plugins {options}: output")
         (place / "x.mtap").unlink()
+
+
+def test_backend_that_calls_public_names(place):
+    """Its calloc and realloc come back to malloc and free: each call is counted once."""
+    library = PROGRAMS / "libpublic_malloc.so"
+    for options in ({}, {"calls": 1}, {"mode": "count"}, {"mode": "log"}):
+        recording, truth = place / "x.mtap", place / "truth"
+        done = run([program("counts"), 4, "exit", truth], place,
+                   tapped(recording, [library], **options))
+        check_exit(done, 0, f"counts on public_malloc, {options}")
+        check_threads(recording, read_rows(truth), f"counts on public_malloc, {options}")
+        recording.unlink()
+        truth.unlink()

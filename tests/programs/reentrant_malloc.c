@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * reentrant_malloc - an allocator that may be called from signal handlers at any time: it hands out
- * addresses in order from one reservation with one atomic addition, and takes nothing back.
+ * addresses in order from one reservation with one atomic addition, and takes nothing back. With
+ * CALLS_PUBLIC_NAMES it makes of malloc and free what else there is, as musl does.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -23,6 +24,14 @@ size_t malloc_usable_size(void *block);
 static _Atomic(uintptr_t) next;
 
 /* Each block is preceded by its size, in 16 bytes. */
+#ifdef CALLS_PUBLIC_NAMES
+#define OBTAIN(alignment, size) ((alignment) == 16 ? malloc(size) : aligned_alloc(alignment, size))
+#define GIVE_BACK(block) free(block)
+#else
+#define OBTAIN(alignment, size) take(alignment, size)
+#define GIVE_BACK(block) (void)(block)
+#endif
+
 static void *take(size_t alignment, size_t size)
 {
     if (next == 0) {
@@ -53,15 +62,16 @@ void *malloc(size_t size)
 void *calloc(size_t count, size_t size)
 {
     size_t total;
-    return take(16, __builtin_mul_overflow(count, size, &total) ? SIZE_MAX : total);
+    return OBTAIN(16, __builtin_mul_overflow(count, size, &total) ? SIZE_MAX : total);
 }
 
 void *realloc(void *block, size_t size)
 {
-    void *moved = take(16, size);
+    void *moved = OBTAIN(16, size);
     if (block != NULL && moved != NULL) {
         size_t old = malloc_usable_size(block);
         memcpy(moved, block, old < size ? old : size);
+        GIVE_BACK(block);
     }
     return moved;
 }
@@ -73,7 +83,7 @@ void free(void *block)
 
 void *memalign(size_t alignment, size_t size)
 {
-    return take(alignment, size);
+    return OBTAIN(alignment, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
@@ -85,7 +95,7 @@ int posix_memalign(void **ret, size_t alignment, size_t size)
 {
     if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0)
         return EINVAL;
-    void *block = take(alignment, size);
+    void *block = OBTAIN(alignment, size);
     if (block == NULL)
         return ENOMEM;
     *ret = block;

@@ -188,6 +188,14 @@ static bool is_sanitizer(const struct linked_object *object)
     return linkage_symbol(object, "__sanitizer_get_allocated_size") != NULL;
 }
 
+/* Not so libc: it has few such calls, reallocarray()'s, and those are not taken from it. */
+static bool calls_public(const struct linked_object *object)
+{
+    static const char *const names[] = {"malloc",         "free",          "calloc",  "realloc",
+                                        "posix_memalign", "aligned_alloc", "memalign"};
+    return linkage_binds(object, names, ARRAY_LENGTH(names));
+}
+
 static const char *const private_names[] = {
 #define PRIVATE_NAME(name) #name,
 #include <private_names.def>
@@ -253,6 +261,7 @@ void backend_resolve(const char *name)
     }
     use(BACKEND_OWN, &own, own_object.path);
     backend_identity.tells_sizes = !is_sanitizer(&own_object);
+    backend_identity.calls_public = linked_allocator && calls_public(&own_object);
     if (!wants_other && strcmp(name, "own") != 0 &&
         strstr(text_basename(own_object.path), name) == NULL)
         config_say("backend '", name, "' is not behind the tap (", own_object.path,

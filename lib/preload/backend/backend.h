@@ -30,6 +30,7 @@ struct backend_identity {
     /* malloc_usable_size() may be asked of each block it made. Sanitizers end the program where
      * they do not know one, and they do not know those of their own beginnings. */
     bool tells_sizes;
+    bool calls_public; /* its functions call one another by the names that the tap has taken */
 };
 
 extern struct backend_identity backend_identity HIDDEN;

@@ -35,6 +35,18 @@ bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret)
         case DT_VERSYM:
             ret->versions = pointer;
             break;
+        case DT_JMPREL:
+            ret->relocations[0].rows = pointer;
+            break;
+        case DT_PLTRELSZ:
+            ret->relocations[0].bytes = dynamic->d_un.d_val;
+            break;
+        case DT_RELA:
+            ret->relocations[1].rows = pointer;
+            break;
+        case DT_RELASZ:
+            ret->relocations[1].bytes = dynamic->d_un.d_val;
+            break;
         case DT_SONAME:
             soname = dynamic->d_un.d_val;
             break;
@@ -190,6 +202,21 @@ bool linkage_needs(const struct linked_object *object, const char *const *names,
         if (symbol->st_shndx == SHN_UNDEF && ELF64_ST_BIND(symbol->st_info) == STB_GLOBAL &&
             is_one_of(object->strings + symbol->st_name, names, count))
             return true;
+    }
+    return false;
+}
+
+bool linkage_binds(const struct linked_object *object, const char *const *names, size_t count)
+{
+    for (size_t kind = 0; kind < ARRAY_LENGTH(object->relocations); kind++) {
+        const ElfW(Rela) *rows = object->relocations[kind].rows;
+        size_t length = rows == NULL ? 0 : object->relocations[kind].bytes / sizeof *rows;
+        for (size_t i = 0; i < length; i++) {
+            const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rows[i].r_info)];
+            if (symbol != object->symbols &&
+                is_one_of(object->strings + symbol->st_name, names, count))
+                return true;
+        }
     }
     return false;
 }

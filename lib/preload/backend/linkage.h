@@ -26,6 +26,10 @@ struct linked_object {
     const uint32_t *gnu_hash;
     const uint32_t *sysv_hash;
     const ElfW(Half) * versions;
+    struct {
+        const ElfW(Rela) * rows;
+        size_t bytes;
+    } relocations[2]; /* of functions that are called, and the others */
 };
 
 /* Call `visit` for each object of the first namespace, in link order, until it returns true;
@@ -57,5 +61,9 @@ bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret);
 /* Whether the object needs one of these symbols from elsewhere. One that is needed weakly does not
  * count: who does so looks first whether it is there. */
 bool linkage_needs(const struct linked_object *object, const char *const *names, size_t count);
+
+/* Whether the object takes one of these symbols from whoever is first in link order, though it may
+ * define it itself. */
+bool linkage_binds(const struct linked_object *object, const char *const *names, size_t count);
 
 #endif

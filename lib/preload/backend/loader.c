@@ -23,16 +23,38 @@ static const ElfW(Dyn) * program_dynamic(void)
     return dynamic == 0 ? NULL : (const ElfW(Dyn) *)(bias + dynamic);
 }
 
-/* The first of the objects in the first namespace, as the loader shows them to a debugger. */
-static const struct link_map *first_object(void)
+/* What the loader shows to a debugger: a list of objects, and since glibc 2.35 (version 2) the same
+ * of the next namespace. */
+struct namespace
+{
+    struct r_debug objects;
+    const struct namespace *next;
+};
+
+static const struct namespace *first_namespace(void)
 {
     const ElfW(Dyn) *dynamic = program_dynamic();
-    for (; dynamic != NULL && dynamic->d_tag != DT_NULL; dynamic++) {
-        const struct r_debug *debug = (const struct r_debug *)dynamic->d_un.d_ptr;
+    for (; dynamic != NULL && dynamic->d_tag != DT_NULL; dynamic++)
         if (dynamic->d_tag == DT_DEBUG)
-            return debug == NULL ? NULL : debug->r_map;
-    }
+            return (const struct namespace *)dynamic->d_un.d_ptr;
     return NULL;
+}
+
+static const struct link_map *first_object(void)
+{
+    const struct namespace *first = first_namespace();
+    return first == NULL ? NULL : first->objects.r_map;
+}
+
+bool loader_other_namespaces(void)
+{
+    const struct namespace *namespace = first_namespace();
+    if (namespace == NULL || namespace->objects.r_version < 2)
+        return false;
+    while ((namespace = namespace->next) != NULL)
+        if (namespace->objects.r_map != NULL)
+            return true;
+    return false;
 }
 
 /* The C library is the object that starts programs. Read without the loader's lock: it was there

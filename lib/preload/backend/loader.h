@@ -11,6 +11,7 @@
 #define PRELOAD_LOADER_H
 
 #include <link.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* As dl_iterate_phdr(3), under the same lock of the loader. */
@@ -19,5 +20,9 @@ int loader_iterate(int (*visit)(struct dl_phdr_info *info, size_t size, void *co
 
 /* The C library's own definition of a function, whoever else defines one; NULL if it has none. */
 void *loader_libc_function(const char *name);
+
+/* Whether there are objects in other namespaces (dlmopen, LD_AUDIT), with a C library of their own.
+ */
+bool loader_other_namespaces(void);
 
 #endif

@@ -131,6 +131,7 @@ static void start_image(void)
     recording_clock *clock = (recording_clock *)loader_libc_function("clock_gettime");
     recording_use_clock(clock, CLOCK_MONOTONIC);
     backend_resolve(config.backend);
+    reentry_init();
     /* Registered first, so that it prepares last: handlers of others may still allocate. */
     if (backend_identity.kind == BACKEND_MTMALLOC)
         pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
@@ -307,7 +308,6 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     struct thread *thread = own_work_begin();
     tid_init();
     operators_init();
-    reentry_init(thread);
     stacks_open_walker(image.system_calls);
     probe_init(image.system_calls);
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
