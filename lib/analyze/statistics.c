@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESAMPLES = 10000, EXACT_MAX = 30, POWER_TRIALS = 200 };
+enum { RESAMPLES = 10000, EXACT_MAX = 30, POWER_TRIALS = 100 };
 
 static const struct statistics_interval no_interval = {NAN, NAN};
 
