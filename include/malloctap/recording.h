@@ -448,11 +448,13 @@ struct malloctap_freed {
  * (8 + b % 8) << (b / 8 - 1) ns up to the next bucket's. The last one holds all that are longer.
  *
  * Rows follow one another from the start of each LATENCY extent; one that is all zeros is not in use.
- * The first of the area is that of the folded threads. Any other counts while its `thread` is not 0:
- * before a slot is reused its row's `thread` becomes 0, then it is added to the first, then emptied.
- * So no call is ever in both; if the process is killed right then, some are in neither.
+ * Before a slot is reused, its row's `thread` becomes MALLOCTAP_LATENCY_MOVING, the row is added to
+ * that of the folded threads, the first of the area, and emptied, `thread` last. A row that is moving
+ * does not count. So no call is ever in both; if the process is killed right then, some are in
+ * neither.
  */
 #define MALLOCTAP_LATENCY_BUCKETS 320u
+#define MALLOCTAP_LATENCY_MOVING UINT64_MAX
 
 struct malloctap_latency {
     uint64_t thread; /* malloctap_thread_slot.thread; 0: the row of all threads that were folded */

@@ -88,10 +88,10 @@ static bool latency_is_sound(const struct malloctap_latency *row)
     return sound;
 }
 
-static bool latency_in_use(const struct malloctap_latency *row)
+static bool latency_counts(const struct malloctap_latency *row)
 {
     static const struct malloctap_latency unused;
-    return memcmp(row, &unused, sizeof(unused)) != 0;
+    return row->thread != MALLOCTAP_LATENCY_MOVING && memcmp(row, &unused, sizeof(unused)) != 0;
 }
 
 bool malloctap_recording_next_latency(const struct malloctap_recording *recording,
@@ -104,7 +104,7 @@ bool malloctap_recording_next_latency(const struct malloctap_recording *recordin
         if (!latency_is_sound(ret))
             reader_file_fail(recording->file,
                              "damaged latencies (row %" PRIu64 "); they are left out", index);
-        else if (latency_in_use(ret))
+        else if (latency_counts(ret))
             return true;
     }
     return false;

@@ -88,10 +88,11 @@ void latency_fold(const struct malloctap_thread_slot *slot)
     struct malloctap_latency *row = slot->latency ? row_at(slot->latency - 1) : NULL;
     if (folded == NULL || row == NULL || row->thread != slot->thread)
         return;
-    /* From here on it is nobody's: whoever is killed in between leaves calls out of the histograms
-     * rather than twice in them. */
-    __atomic_store_n(&row->thread, 0, __ATOMIC_RELEASE);
+    /* Who is killed in between leaves calls out of the histograms rather than twice in them. */
+    __atomic_store_n(&row->thread, MALLOCTAP_LATENCY_MOVING, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     for (int op = 0; op < MALLOCTAP_OPS; op++)
         add_op(folded, row, op);
-    memset(row, 0, sizeof *row);
+    memset(row->ops, 0, sizeof row->ops);
+    __atomic_store_n(&row->thread, 0, __ATOMIC_RELEASE);
 }

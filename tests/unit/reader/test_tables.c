@@ -173,6 +173,10 @@ static struct recording_builder *with_latencies(void)
         row->thread = thread;
         row->ops[MALLOCTAP_OP_FREE].buckets[7] = (double)thread / 2;
     }
+    /* Of a dead thread, on its way to the row of all such. */
+    struct malloctap_latency *moving = recording_builder_add_latency(builder);
+    moving->thread = MALLOCTAP_LATENCY_MOVING;
+    moving->ops[MALLOCTAP_OP_FREE].buckets[7] = 1;
     return builder;
 }
 
