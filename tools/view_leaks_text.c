@@ -202,8 +202,12 @@ void view_leaks_print_text(const struct view_leaks *view, FILE *out)
     fputc('\n', out);
     for (size_t i = 0; i < view_leaks_shown(view); i++)
         print_row(view, i + 1, &view->groups.rows[i], out);
+    bool others = view->groups.runtime.records || view->groups.suppressed.records;
     if (!view->groups.count)
-        fputs(view->query.growth ? "No difference.\n" : "Nothing is live.\n", out);
+        fputs(view->query.growth ? "No difference.\n"
+              : others           ? "Nothing else is live.\n"
+                                 : "Nothing is live.\n",
+              out);
     print_left_out(view, out);
     view_notes_text(view->symbols, out);
 }

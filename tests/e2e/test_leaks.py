@@ -2,6 +2,7 @@
 """The leak hunt: what leaky planted is what `leaks` finds, block by block."""
 import json
 import os
+import shutil
 
 from harness import *
 
@@ -167,6 +168,38 @@ def test_a_bounded_ring_claims_only_what_it_knows(place):
         check(count["blocks"] <= whole[function]["blocks"], f"{function}: more than the truth")
 
 
+def test_a_copy_under_another_name_shows_no_difference(place):
+    old, _ = record(place)
+    kept = old.rename(place / "old.mtap")
+    copy = place / "leaky.again"
+    shutil.copy(PROGRAMS / "leaky" / "leaky", copy)
+    new = place / "new.mtap"
+    done = run_command(new, [copy, place / "truth"], place, ["-m", "log"],
+                       environment=clean_environment(LD_LIBRARY_PATH=str(PROGRAMS / "leaky")))
+    check_exit(done, 0, "the copy")
+    for by in ("calls", "bytes", "live"):
+        done = run([MALLOCTAP, "diff", "--json", "--by", by, kept, new], place)
+        check_exit(done, 0, f"diff --by {by}")
+        diff = json.loads(done.stdout)
+        check_equal(diff["stacks"], [], f"what differs by {by}")
+        check(diff["unchanged"] > 5, f"only {diff['unchanged']} paths were found in both")
+        check_equal(diff["old"][{"live": "live_bytes"}.get(by, by)],
+                    diff["new"][{"live": "live_bytes"}.get(by, by)], f"the totals by {by}")
+
+
+def test_a_log_and_samples_of_one_program_differ_by_chance(place):
+    recording, _ = record(place)
+    log = recording.rename(place / "log.mtap")
+    samples, _ = record(place, "exit", "sample", "--calls", 2)
+    done = run([MALLOCTAP, "diff", "--json", "--by", "live", log, samples], place)
+    check_exit(done, 0, "diff of a log and samples")
+    diff = json.loads(done.stdout)
+    check(not diff["same_mode"] and diff["old"]["exact"] and not diff["new"]["exact"], "the modes")
+    for row in diff["stacks"]:
+        if planted_in(row):
+            check(abs(row["change"]) <= 6 * row["change_stderr"], f"no chance: {row}")
+
+
 def test_bad_input(place):
     recording, _ = record(place)
     broken = place / "broken.txt"
@@ -178,4 +211,8 @@ def test_bad_input(place):
         check_exit(done, 2, f"leaks {options}")
         check_one_line(done.stderr, f"leaks {options}")
         check_equal(done.stdout, b"", f"leaks {options}: stdout")
-    json.loads(run([MALLOCTAP, "leaks", "--json", recording], place).stdout)
+    for arguments in ([recording], [recording, place / "missing"], ["--by", "luck", recording, recording],
+                      ["--by", "time", recording, recording], [broken, recording]):
+        done = run([MALLOCTAP, "diff", *arguments], place)
+        check_exit(done, 2, f"diff {arguments}")
+        check_one_line(done.stderr, f"diff {arguments}")
