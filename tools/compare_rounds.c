@@ -124,13 +124,15 @@ static void item_run(struct compare *compare, struct compare_item *item, size_t 
 /* ---- all of them ---------------------------------------------------------------------------- */
 
 /*
- * Every second round is the one before it backwards, and each pair begins with another item: so
- * none always has the same place, nor always the same one before it.
+ * Every second round is the one before it backwards. The others are rows of Williams' Latin square,
+ * a zigzag that moves on by one from row to row: so each item comes to each place, and after each
+ * other item, about equally often.
  */
 static size_t order(size_t round, size_t place, size_t count)
 {
-    size_t turned = (place + round / 2) % count;
-    return round % 2 ? count - 1 - turned : turned;
+    size_t at = round % 2 ? count - 1 - place : place;
+    size_t zigzag = at % 2 ? (at + 1) / 2 : (count - at / 2) % count;
+    return (zigzag + round / 2) % count;
 }
 
 /* Room for the round's runs, none of which counts yet. */

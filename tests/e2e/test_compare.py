@@ -110,6 +110,17 @@ def test_processes_are_added(place):
     check_equal(result["backends"][0]["runs"][0]["processes"], 3, "processes")
 
 
+def test_rounds_are_fair(place):
+    compared(place, ["-n", "6", "-b", "a=libc,ITEM=a", "-b", "b=libc,ITEM=b"],
+             'echo "$ITEM${LD_PRELOAD:+ tapped}" >>log')
+    runs = (place / "log").read_text().splitlines()
+    rounds = [tuple(runs[i:i + 3]) for i in range(0, len(runs), 3)]
+    check_equal(len(rounds), 7, "the warm-up and the rounds")
+    for each in rounds:
+        check_equal(sorted(each), ["a", "a tapped", "b tapped"], "the runs of a round")
+    check_equal(len(set(rounds[1:])), 6, f"different orders in {rounds[1:]}")
+
+
 def test_every_backend(place):
     arguments = [argument for name in backends() for argument in ("-b", name)]
     done = run([MALLOCTAP, "compare", "--json", "-n", "1", "--keep-output", "out", *arguments, "--",
