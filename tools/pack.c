@@ -245,7 +245,7 @@ static int open_input(struct packer *packer, bool keep, struct stat *status)
     return 0;
 }
 
-static int open_output(struct packer *packer, const struct stat *input)
+static int open_output(struct packer *packer)
 {
     if (access(packer->out, F_OK) == 0)
         return fail(packer->error, packer->out,
@@ -253,7 +253,17 @@ static int open_output(struct packer *packer, const struct stat *input)
     if (asprintf(&packer->temporary, "%s.XXXXXX", packer->out) < 0)
         return fail(packer->error, packer->out, "out of memory");
     packer->to = mkostemp(packer->temporary, O_CLOEXEC);
-    if (packer->to < 0 || fchmod(packer->to, input->st_mode & 0777) != 0)
+    return packer->to < 0 ? cannot_write(packer) : 0;
+}
+
+/* Owner, mode and times of the recording, as gzip and xz do. Where the owner cannot be set, nobody
+ * else gets in. */
+static int inherit(struct packer *packer, const struct stat *input)
+{
+    const struct timespec times[] = {input->st_atim, input->st_mtim};
+    bool owned = fchown(packer->to, input->st_uid, input->st_gid) == 0;
+    if (fchmod(packer->to, input->st_mode & (owned ? 0777 : 0700)) != 0 ||
+        futimens(packer->to, times) != 0)
         return cannot_write(packer);
     return 0;
 }
@@ -280,7 +290,7 @@ static int name_output(struct packer *packer)
     return sync_directory(packer);
 }
 
-static int pack(struct packer *packer, int level)
+static int pack(struct packer *packer, const struct stat *input, int level)
 {
     packer->context = ZSTD_createCCtx();
     packer->table = open_memstream(&packer->entries, &packer->entries_size);
@@ -288,7 +298,7 @@ static int pack(struct packer *packer, int level)
         return fail(packer->error, packer->path, "out of memory; close other programs");
     ZSTD_CCtx_setParameter(packer->context, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(packer->context, ZSTD_c_checksumFlag, 1);
-    if (pack_frames(packer) < 0 || write_table(packer) < 0)
+    if (pack_frames(packer) < 0 || write_table(packer) < 0 || inherit(packer, input) < 0)
         return -1;
     if (fsync(packer->to) != 0)
         return cannot_write(packer);
@@ -326,8 +336,8 @@ int pack_recording(const char *path, struct pack_options options, struct pack_re
     packer->in = packer->to = -1;
     packer->error = error;
     int result = check_finished(path, error);
-    if (result == 0 && (open_input(packer, options.keep, &input) < 0 ||
-                        open_output(packer, &input) < 0 || pack(packer, options.level) < 0))
+    if (result == 0 && (open_input(packer, options.keep, &input) < 0 || open_output(packer) < 0 ||
+                        pack(packer, &input, options.level) < 0))
         result = -1;
     if (result == 0 && fstat(packer->to, &output) != 0)
         result = cannot_write(packer);

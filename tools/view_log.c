@@ -52,8 +52,9 @@ static int find_threads(struct view_log *log, struct malloctap_error *error)
         if (!log->tid)
             table_insert(&log->threads, slot.thread, 0, 0, &inserted);
     }
-    if (found)
-        return 0;
+    struct malloctap_counters counters;
+    if (found || (log->tid && malloctap_recording_exited(log->recording, &counters) > 0))
+        return 0; /* also where it may be one of those whose numbers were not kept */
     snprintf(error->text, sizeof error->text,
              "%.300s: no thread %.100s in it; `malloctap threads` "
              "lists them",

@@ -191,7 +191,19 @@ static void test_no_such_thread(void **state)
     snprintf(expected, sizeof expected,
              "%s: no thread nobody in it; `malloctap threads` lists them", path);
     assert_string_equal(error.text, expected);
+    query.thread = "4713";
+    assert_int_equal(view_log_print(recording, &query, EMIT_TEXT, stdout, &error), -1);
     malloctap_recording_close(recording);
+}
+
+/* Of many threads not every number is kept: one that is not found may have been. */
+static void test_thread_whose_slot_was_reused(void **state)
+{
+    struct recording_builder *builder = two_threads();
+    struct view_log_query query = everything;
+    query.thread = "4713";
+    recording_builder_header(builder)->exited.threads[0] = 1;
+    expect(builder, query, EMIT_TEXT, HEADER "No such call was recorded.\n");
 }
 
 static void test_samples(void **state)
@@ -241,10 +253,15 @@ static void test_only_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),       cmocka_unit_test(test_json),
-        cmocka_unit_test(test_csv),        cmocka_unit_test(test_stacks),
-        cmocka_unit_test(test_filters),    cmocka_unit_test(test_no_such_thread),
-        cmocka_unit_test(test_samples),    cmocka_unit_test(test_only_counted),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_stacks),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_no_such_thread),
+        cmocka_unit_test(test_thread_whose_slot_was_reused),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_only_counted),
         cmocka_unit_test(test_incomplete),
     };
     return cmocka_run_group_tests(tests, create_file, remove_file);

@@ -129,12 +129,15 @@ enum { CALLS = 50000 };
 static void test_replaces_the_recording(void **state)
 {
     const char *path = record("a.mtap", MALLOCTAP_STATE_FINISHED, CALLS);
+    const struct timespec times[] = {{.tv_sec = 1000}, {.tv_sec = 2000}};
     assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     pack(path, fast);
     assert_false(exists(path));
     struct stat status;
     assert_int_equal(stat(folder_path("a.mtap.zst"), &status), 0);
     assert_int_equal(status.st_mode & 0777, 0640);
+    assert_int_equal(status.st_mtim.tv_sec, 2000);
     expect_calls(folder_path("a.mtap.zst"), CALLS);
 }
 
