@@ -305,8 +305,95 @@ static void summary_with_probes(void **state)
     recording_builder_destroy(built.builder);
 }
 
+/* Two lists of mtmalloc's with caches of two sizes each, and its large blocks. */
+static void add_locks(struct recording_builder *builder)
+{
+    static const struct malloctap_lock_row oversize = {.kind = MALLOCTAP_LOCK_OVERSIZE,
+                                                       .acquisitions = 20,
+                                                       .held_bytes = 9 << 20,
+                                                       .buffers = 5,
+                                                       .in_use = 3,
+                                                       .in_use_bytes = 6 << 20,
+                                                       .requested_bytes = 11 << 19};
+    for (uint32_t list = 0; list < 2; list++) {
+        *recording_builder_add_lock(builder) =
+            (struct malloctap_lock_row){.kind = MALLOCTAP_LOCK_PARENT,
+                                        .list = list,
+                                        .acquisitions = 450000,
+                                        .contended = 1200,
+                                        .wait_ns = 3400000,
+                                        .wait_max_ns = 56000 + list};
+        for (uint32_t size = 64; size <= 4096; size *= 64)
+            *recording_builder_add_lock(builder) =
+                (struct malloctap_lock_row){.kind = MALLOCTAP_LOCK_CACHE,
+                                            .list = list,
+                                            .buffer_size = size,
+                                            .caches = 2,
+                                            .acquisitions = 300000 + size,
+                                            .contended = list,
+                                            .wait_ns = list * 7000,
+                                            .wait_max_ns = list * 7000,
+                                            .held_bytes = 144 << 10,
+                                            .buffers = 100000 / size,
+                                            .in_use = 40000 / size,
+                                            .in_use_bytes = 40000 / size * size,
+                                            .requested_bytes = 30000};
+    }
+    *recording_builder_add_lock(builder) = oversize;
+}
+
+static void assert_says(struct recording_builder *builder, const char *words)
+{
+    struct malloctap_recording *recording = views_recording_open(builder);
+    struct output output = output_begin();
+    struct malloctap_error error;
+    assert_int_equal(view_summary_print(recording, EMIT_TEXT, output.file, &error), 0);
+    output_end(&output);
+    if (!strstr(output.text, words))
+        fail_msg("not said: %s\n%s", words, output.text);
+    free(output.text);
+    malloctap_recording_close(recording);
+}
+
+static void what_is_not_known_of_time_is_said(void **state)
+{
+    struct views_recording built = views_recording_create();
+    assert_says(built.builder, "thread time  not measured: no call was timed");
+    struct malloctap_latency *row = recording_builder_add_latency(built.builder);
+    row->thread = built.main_thread;
+    row->ops[MALLOCTAP_OP_MALLOC].samples = 20;
+    row->ops[MALLOCTAP_OP_MALLOC].weight[MALLOCTAP_PROBE_UNCLASSED] = 200000;
+    row->ops[MALLOCTAP_OP_MALLOC].time_ns = 25000000; /* of two lives of 1 and 0.25 seconds */
+    assert_says(built.builder, "thread time  2.0 % in the allocator\n");
+    assert_says(built.builder, "waiting      not known");
+    recording_builder_destroy(built.builder);
+}
+
+static void a_log_shows_no_errors(void **state)
+{
+    struct recording_builder *builder = recording_builder_create();
+    recording_builder_header(builder)->mode = MALLOCTAP_MODE_LOG;
+    struct malloctap_thread_slot *slot = recording_builder_add_thread(builder, 4711, "app");
+    slot->counters.calls[MALLOCTAP_OP_MALLOC][7] = 3;
+    const uint64_t frame = recording_builder_frame(0, 0x1230);
+    uint32_t stack = recording_builder_add_stack(builder, &frame, 1, 0);
+    for (uint64_t i = 1; i <= 3; i++)
+        recording_builder_add_call(builder, slot->thread,
+                                   &(struct recording_builder_call){
+                                       .op = MALLOCTAP_OP_MALLOC,
+                                       .stack = stack,
+                                       .ticks = RECORDING_BUILDER_START_TICKS + i,
+                                       .address = 64 * i,
+                                       .size = 100,
+                                   });
+    assert_says(builder, "calls in a log are not timed");
+    assert_says(builder, "   1  100.0 %  3 calls,  300 bytes\n");
+    assert_says(builder, "malloctap leaks app.mtap");
+    recording_builder_destroy(builder);
+}
+
 /* mtmalloc's locks and losses: what a plain recording has not. */
-static void summary_of_everything(void **state)
+static struct views_recording recording_of_everything(void)
 {
     struct views_recording built = views_recording_create();
     struct malloctap_header *header = recording_builder_header(built.builder);
@@ -315,20 +402,22 @@ static void summary_of_everything(void **state)
     header->state = MALLOCTAP_STATE_RUNNING;
     header->pid = 0; /* no such process any more */
     header->lost.foreign_blocks = 3;
-    for (uint32_t list = 0; list < 2; list++) {
-        struct malloctap_lock_row *row = recording_builder_add_lock(built.builder);
-        *row = (struct malloctap_lock_row){.kind = MALLOCTAP_LOCK_PARENT,
-                                           .list = list,
-                                           .acquisitions = 450000,
-                                           .contended = 1200,
-                                           .wait_ns = 3400000,
-                                           .wait_max_ns = 56000 + list,
-                                           .held_bytes = 3 << 20,
-                                           .in_use_bytes = 2 << 20,
-                                           .requested_bytes = 3 << 19};
-    }
+    add_locks(built.builder);
+    return built;
+}
+
+static void summary_of_everything(void **state)
+{
+    struct views_recording built = recording_of_everything();
     check_summary(built.builder, EMIT_TEXT, "summary-everything.txt");
+    check_summary(built.builder, EMIT_JSON, "summary-everything.json");
     recording_builder_destroy(built.builder);
+}
+
+static void threads_of_everything(void **state)
+{
+    check_threads(recording_of_everything(), 0, EMIT_TEXT, "threads-everything.txt");
+    check_threads(recording_of_everything(), 0, EMIT_JSON, "threads-everything.json");
 }
 
 static void summary_of_nothing(void **state)
@@ -357,7 +446,10 @@ int main(void)
         cmocka_unit_test(threads_where_the_kernel_may_not_be_asked),
         cmocka_unit_test(summary),
         cmocka_unit_test(summary_with_probes),
+        cmocka_unit_test(what_is_not_known_of_time_is_said),
+        cmocka_unit_test(a_log_shows_no_errors),
         cmocka_unit_test(summary_of_everything),
+        cmocka_unit_test(threads_of_everything),
         cmocka_unit_test(summary_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
