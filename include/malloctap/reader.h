@@ -139,7 +139,7 @@ struct malloctap_cursor;
 /* Walk all records, chunk by chunk in order of claim; within a chunk, and so within a thread, in
  * order of time; across threads only roughly. Chunks claimed after this call are not walked; those
  * a bounded ring reuses before the cursor comes to them are passed over. Memory use is one chunk
- * and 32 bytes for each chunk in use. Close it before the recording. */
+ * and 40 bytes for each chunk in use. Close it before the recording. */
 int malloctap_cursor_open(const struct malloctap_recording *recording, struct malloctap_cursor **ret,
                           struct malloctap_error *error);
 
@@ -158,7 +158,7 @@ struct malloctap_merge;
  * threads at one tick those that end a block (FREE, FREED) come before those that begin one, and
  * otherwise the thread with the lower number is first: a free is stamped before the block can be
  * obtained again, an allocation after. Memory use is one chunk for each thread that has records both
- * before and after the moment, and 32 bytes for each chunk in use; a chunk outside the range is not
+ * before and after the moment, and 40 bytes for each chunk in use; a chunk outside the range is not
  * read. As of the cursor, chunks claimed after this call are not walked. Close it before the
  * recording.
  */
