@@ -104,7 +104,7 @@ static void print_figures(const struct summary *summary, FILE *out)
     }
 }
 
-/* ---- sizes and locks --------------------------------------------------------------------------
+/* ---- sizes ------------------------------------------------------------------------------------
  */
 
 /* Bands of whole size classes: the first class and the label of each. */
@@ -139,39 +139,6 @@ static void print_sizes(const struct summary *summary, FILE *out)
             fputc('#', out);
         fputc('\n', out);
     }
-}
-
-static void print_locks(const struct summary *summary, FILE *out)
-{
-    static const struct emit_column columns[] = {
-        {"lock", .left = true},
-        {"acquired"},
-        {"contended"},
-        {"waited"},
-        {"longest"},
-        {"holds"},
-        {"in use"},
-        {"requested"},
-    };
-    if (!summary->has_locks)
-        return;
-    struct emit_table *table = emit_table_create(columns, sizeof columns / sizeof *columns);
-    for (int i = 0; i < SUMMARY_LOCKS; i++) {
-        const struct summary_lock *lock = &summary->locks[i];
-        emit_table_cell(table, lock->name);
-        emit_table_cell(table, emit_count((double)lock->acquisitions).text);
-        emit_table_cell(table, emit_count((double)lock->contended).text);
-        emit_table_cell(table, emit_duration((double)lock->wait_ns).text);
-        emit_table_cell(table, emit_duration((double)lock->wait_max_ns).text);
-        emit_table_cell(table, emit_size((double)lock->held_bytes).text);
-        emit_table_cell(table, emit_size((double)lock->in_use_bytes).text);
-        emit_table_cell(table, emit_size((double)lock->requested_bytes).text);
-    }
-    fputs(
-        "\nLocks of the allocator; waits are exact, acquisitions too once the program has ended by itself:\n",
-        out);
-    emit_table_print(table, out);
-    emit_table_destroy(table);
 }
 
 /* ---- hottest paths and what next ---------------------------------------------------------------
@@ -267,7 +234,8 @@ static void print_text(const struct summary *summary, FILE *out)
     print_program(summary, emit_style(out), out);
     print_figures(summary, out);
     print_sizes(summary, out);
-    print_locks(summary, out);
+    view_locks_print_kinds(&summary->locks, out);
+    view_locks_print_memory(&summary->locks, out);
     print_hottest(summary, out);
     print_next(summary, out);
 }

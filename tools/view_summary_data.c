@@ -39,25 +39,6 @@ static json_object *sizes_json(const struct summary *summary)
     return array;
 }
 
-static json_object *locks_json(const struct summary *summary)
-{
-    json_object *array = json_object_new_array();
-    for (int i = 0; summary->has_locks && i < SUMMARY_LOCKS; i++) {
-        const struct summary_lock *lock = &summary->locks[i];
-        json_object *row = json_object_new_object();
-        json_object_object_add(row, "kind", emit_json_text(lock->name));
-        json_object_object_add(row, "acquisitions", emit_json_count(lock->acquisitions));
-        json_object_object_add(row, "contended", emit_json_count(lock->contended));
-        json_object_object_add(row, "wait_ns", emit_json_count(lock->wait_ns));
-        json_object_object_add(row, "wait_max_ns", emit_json_count(lock->wait_max_ns));
-        json_object_object_add(row, "held_bytes", emit_json_count(lock->held_bytes));
-        json_object_object_add(row, "in_use_bytes", emit_json_count(lock->in_use_bytes));
-        json_object_object_add(row, "requested_bytes", emit_json_count(lock->requested_bytes));
-        json_object_array_add(array, row);
-    }
-    return array;
-}
-
 /* Shares are of the threads' time, low and high the ends of the 95 % interval. */
 static void add_waiting(json_object *object, const struct summary *summary)
 {
@@ -170,7 +151,8 @@ static json_object *summary_json(const struct summary *summary)
     ADD("memory", memory_json(summary));
     ADD("damaged_chunks", emit_json_count(summary->hottest.aggregate.damaged));
     ADD("sizes", sizes_json(summary));
-    ADD("locks", locks_json(summary));
+    ADD("locks", view_locks_kinds_json(&summary->locks));
+    ADD("allocator_memory", view_locks_memory_json(&summary->locks));
     ADD("hottest", summary->has_hottest ? view_stacks_rows_json(&summary->hottest) : NULL);
     ADD("notes",
         summary->has_hottest ? view_notes_json(summary->hottest.symbols) : json_object_new_array());

@@ -7,29 +7,6 @@
 
 enum { HOTTEST = 5, HOTTEST_FRAMES = 8 };
 
-static void read_locks(struct summary *summary)
-{
-    static const char *const names[SUMMARY_LOCKS] = {"list", "cache", "oversize"};
-    struct malloctap_lock_row row;
-    for (int i = 0; i < SUMMARY_LOCKS; i++)
-        summary->locks[i].name = names[i];
-    for (uint64_t position = 0;
-         malloctap_recording_next_lock(summary->recording, &position, &row);) {
-        if (row.kind < MALLOCTAP_LOCK_PARENT || row.kind > MALLOCTAP_LOCK_OVERSIZE)
-            continue;
-        struct summary_lock *lock = &summary->locks[row.kind - MALLOCTAP_LOCK_PARENT];
-        lock->acquisitions += row.acquisitions;
-        lock->contended += row.contended;
-        lock->wait_ns += row.wait_ns;
-        if (lock->wait_max_ns < row.wait_max_ns)
-            lock->wait_max_ns = row.wait_max_ns;
-        lock->held_bytes += row.held_bytes;
-        lock->in_use_bytes += row.in_use_bytes;
-        lock->requested_bytes += row.requested_bytes;
-        summary->has_locks = true;
-    }
-}
-
 /* Of threads that were summed up into one row no lifetime is known; both sides leave them out. */
 static void read_shares(struct summary *summary)
 {
@@ -92,7 +69,7 @@ void summary_create(struct malloctap_recording *recording, struct summary *ret)
     read_shares(ret);
     read_cost(ret);
     footprints_read(recording, &ret->memory);
-    read_locks(ret);
+    view_locks_create(recording, &ret->locks);
 }
 
 void summary_destroy(struct summary *summary)
@@ -101,5 +78,6 @@ void summary_destroy(struct summary *summary)
         view_stacks_destroy(&summary->hottest);
     if (summary->has_cost)
         view_stacks_destroy(&summary->cost);
+    view_locks_destroy(&summary->locks);
     view_threads_destroy(&summary->threads);
 }

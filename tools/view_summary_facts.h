@@ -5,21 +5,9 @@
 
 #include "footprint.h"
 #include "statistics.h"
+#include "view_locks.h"
 #include "view_stacks.h"
 #include "view_threads.h"
-
-/* Locks of one kind, all lists together. */
-struct summary_lock {
-    const char *name;
-    uint64_t acquisitions;
-    uint64_t contended;
-    uint64_t wait_ns;
-    uint64_t wait_max_ns;
-    uint64_t held_bytes;
-    uint64_t in_use_bytes;
-    uint64_t requested_bytes; /* of these, before rounding up */
-};
-enum { SUMMARY_LOCKS = 3 };
 
 struct summary {
     struct malloctap_recording *recording;
@@ -38,8 +26,7 @@ struct summary {
     /* 95 %, as multiples of the estimate; NaN: none waited */
     struct statistics_interval wait_range;
     struct footprints memory;
-    struct summary_lock locks[SUMMARY_LOCKS];
-    bool has_locks;
+    struct view_locks locks;
 };
 
 void summary_create(struct malloctap_recording *recording, struct summary *ret);

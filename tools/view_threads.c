@@ -85,10 +85,12 @@ void view_threads_create(struct malloctap_recording *recording, struct view_thre
     ret->exited = malloctap_recording_exited(recording, &ret->exited_counters);
     malloctap_recording_totals(recording, &ret->totals);
     read_costs(ret);
+    view_locks_create(recording, &ret->locks);
 }
 
 void view_threads_destroy(struct view_threads *view)
 {
+    view_locks_destroy(&view->locks);
     free(view->rows);
 }
 

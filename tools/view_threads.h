@@ -8,6 +8,7 @@
 
 #include "emit.h"
 #include "latency.h"
+#include "view_locks.h"
 
 #include <malloctap/reader.h>
 
@@ -36,6 +37,7 @@ struct view_threads {
     struct view_cost exited_cost;
     struct malloctap_counters totals;
     struct view_cost total_cost;
+    struct view_locks locks;        /* of an allocator that counts them */
     const struct view_thread *only; /* show the latencies of this thread; NULL: of all */
 };
 

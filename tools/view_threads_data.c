@@ -107,6 +107,7 @@ void view_threads_print_json(const struct view_threads *view, FILE *out)
     json_object_object_add(object, "exited", exited);
     json_object_object_add(object, "unslotted",
                            sum_json(&header->unslotted, header->lost.threads_no_space));
+    json_object_object_add(object, "locks", view_locks_lists_json(&view->locks));
     json_object_object_add(object, "lost", view_lost_json(view->recording));
     emit_json_print(object, out);
 }

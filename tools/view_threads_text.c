@@ -199,8 +199,9 @@ void view_threads_print_text(const struct view_threads *view, FILE *out)
     view_lost_text(view->recording, out);
     fputs(".\n\n", out);
     print_counters(view, out);
-    if (!view->total_cost.samples)
-        return;
-    print_costs(view, out);
-    print_latencies(view, out);
+    if (view->total_cost.samples) {
+        print_costs(view, out);
+        print_latencies(view, out);
+    }
+    view_locks_print_lists(&view->locks, out);
 }
