@@ -2,6 +2,7 @@
 """Programs that have broken other tools of this kind: see docs/PITFALLS.md."""
 import json
 import os
+import subprocess
 import sys
 
 from harness import *
@@ -120,3 +121,113 @@ def test_backend_that_calls_public_names(place):
         check_threads(recording, read_rows(truth), f"counts on public_malloc, {options}")
         recording.unlink()
         truth.unlink()
+
+
+VARIANTS = ({}, {"calls": 1}, {"mode": "log"}, {"backend": "mtmalloc"})
+
+
+def check_same(place, arguments, **options):
+    """Tapped as plain: exit status and output. What the tap itself said is returned."""
+    plain = run(arguments, place)
+    check_exit(plain, 0, f"{arguments}, plain")
+    done = run(arguments, place, tapped(place / "x.mtap", **options))
+    check_exit(done, 0, f"{arguments} {options}")
+    check_equal(done.stdout, plain.stdout, f"{arguments} {options}: output")
+    check_readable(place / "x.mtap", f"{arguments} {options}")
+    for path in place.glob("x*.mtap"):
+        path.unlink()
+    return done.stderr.decode()
+
+
+def test_customs(place):
+    """What programs do around malloc: see tests/programs/customs.c."""
+    place.chmod(0o777)
+    names = run([program("customs")], place).stdout.decode().split()
+    for name in names:
+        for options in VARIANTS:
+            # mtmalloc has no figures of glibc's heap to tell.
+            if name == "introspection" and "backend" in options:
+                continue
+            said = check_same(place, [program("customs"), name, PROGRAMS / "libfirst_plugin.so"],
+                              **options)
+            if name == "other_namespace":
+                check("namespace of their own" in said, f"the second heap is not told of: {said!r}")
+            else:
+                check_equal(said, "", f"{name} {options}: said")
+
+
+def test_customs_of_cpp(place):
+    for options in VARIANTS:
+        check_equal(check_same(place, [program("cpp_customs")], **options), "", f"said, {options}")
+
+
+def test_calls_before_the_start(place):
+    """Blocks from before a backend is known are good for everything, to the end."""
+    library = PROGRAMS / "libearly_calls.so"
+    for options in VARIANTS:
+        environment = tapped(place / "x.mtap", [library], **options)
+        done = run([program("shares"), 1000], place, environment)
+        check_exit(done, 0, f"early_calls {options}")
+        check_readable(place / "x.mtap", f"early_calls {options}")
+        (place / "x.mtap").unlink()
+
+
+def test_constructors_that_never_run(place):
+    """The program ends in another library's constructor, before ours: counted all the same."""
+    environment = tapped(place / "x.mtap", [PROGRAMS / "libearly_end.so"])
+    done = run([program("shares"), 1000], place, environment)
+    check_exit(done, 0, "early end")
+    check_equal(done.stdout, b"", "the program ran")
+    check_readable(place / "x.mtap", "early end")
+
+
+def test_backend_that_nobody_may_enter_again(place):
+    """Nothing of ours allocates through a backend that is at work."""
+    library = PROGRAMS / "libstrict_malloc.so"
+    for arguments in ([program("counts"), 4, "exit", place / "truth"], [program("customs"), "shells"],
+                      [program("customs"), "cancellation"]):
+        for options in VARIANTS[:3]:
+            done = run(arguments, place, tapped(place / "x.mtap", [library], **options))
+            check_exit(done, 0, f"{arguments} on strict_malloc, {options}")
+            for path in place.glob("x*.mtap"):
+                path.unlink()
+
+
+def test_static_thread_storage_is_scarce(place):
+    """A library that is opened late finds the room taken if everybody takes a lot."""
+    done = run(["readelf", "-lW", LIBRARY], place)
+    check_exit(done, 0, "readelf")
+    sizes = [int(line.split()[5], 16) for line in done.stdout.decode().splitlines()
+             if line.split()[:1] == ["TLS"]]
+    check(sizes and sizes[0] < 1024, f"thread-local storage: {sizes}")
+
+
+def test_exports_nothing_but_the_family(place):
+    done = run(["nm", "-D", "--defined-only", LIBRARY], place)
+    check_exit(done, 0, "nm")
+    names = {line.split()[-1] for line in done.stdout.decode().splitlines()}
+    family = {"malloc", "free", "calloc", "realloc", "reallocarray", "posix_memalign",
+              "aligned_alloc", "memalign", "valloc", "pvalloc", "malloc_usable_size", "free_sized",
+              "free_aligned_sized"}
+    check(family <= names, f"missing: {family - names}")
+    others = {name for name in names - family if not name.startswith(("_Zn", "_Zd"))}
+    check_equal(others, set(), "other exports")
+
+
+def test_children_leave_the_parents_recording_alone(place):
+    """Bit for bit: a child works while the parent only waits."""
+    for options in VARIANTS:
+        recording = place / "x.mtap"
+        parent = subprocess.Popen([program("waiting_parent")], cwd=place, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, env=tapped(recording, **options))
+        check_equal(parent.stdout.readline(), b"ready\n", "the parent")
+        before = recording.read_bytes()
+        parent.stdin.write(b"go\n")
+        parent.stdin.flush()
+        check_equal(parent.stdout.readline(), b"done\n", "the child")
+        after = recording.read_bytes()
+        parent.communicate()
+        check_equal(parent.returncode, 0, "exit status")
+        check(before == after, f"the parent's recording changed, {options}")
+        for path in place.glob("x*.mtap"):
+            path.unlink()
