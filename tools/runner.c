@@ -36,6 +36,7 @@ struct run {
     uint64_t start_ns;
     uint64_t deadline_ns; /* end of the phase; 0: none */
     uint64_t look_ns;     /* when to look at a port next; 0: never */
+    bool detached;        /* the program is gone, and a daemon that it started goes on */
     bool ended;
 };
 
@@ -57,6 +58,37 @@ __attribute__((format(printf, 2, 3))) static void fail(struct run *run, const ch
     va_end(arguments);
 }
 
+/* ---- children ------------------------------------------------------------------------------- */
+
+/* By now also those whose parents are gone. NULL: it cannot be known. */
+static FILE *children_open(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    return fopen(path, "re");
+}
+
+static void children_signal(int signal)
+{
+    FILE *list = children_open();
+    for (int child; list && fscanf(list, "%d", &child) == 1;)
+        kill(child, signal);
+    if (list)
+        fclose(list);
+}
+
+/* Is there any beside the program itself? */
+static bool daemons_left(const struct run *run)
+{
+    FILE *list = children_open();
+    bool left = false;
+    for (int child; list && fscanf(list, "%d", &child) == 1;)
+        left |= child != run->program && waitpid(child, NULL, WNOHANG) == 0;
+    if (list)
+        fclose(list);
+    return left;
+}
+
 /* ---- events --------------------------------------------------------------------------------- */
 
 static void phase_enter(struct run *run, enum phase phase, uint64_t now)
@@ -64,6 +96,7 @@ static void phase_enter(struct run *run, enum phase phase, uint64_t now)
     run->phase = phase;
     run->look_ns = 0;
     run->deadline_ns = phase == STOPPING ? now + run->plan->grace_ns : 0;
+    run->ended |= run->detached; /* nobody to wait for: the rest is what is left behind */
     kill(-run->program, phase == STOPPING ? SIGTERM : SIGKILL);
 }
 
@@ -90,7 +123,10 @@ static void on_signal(struct run *run, uint64_t now)
     waitid(P_PID, (id_t)run->program, &state, WEXITED | WNOHANG | WNOWAIT);
     if (state.si_pid != run->program)
         return;
-    run->ended = true;
+    /* A service may go into the background: its first process ends well, and a daemon goes on. */
+    run->detached = run->phase == RUNNING && run->plan->ready.kind != READY_NONE &&
+                    state.si_code == CLD_EXITED && state.si_status == 0 && daemons_left(run);
+    run->ended = !run->detached;
     if (run->plan->ready.kind == READY_NONE)
         run->result->measures.value[MEASURE_wall_ns] = (double)(now - run->start_ns);
 }
@@ -172,19 +208,6 @@ static void step(struct run *run)
 }
 
 /* ---- what is left behind -------------------------------------------------------------------- */
-
-/* Our children: by now also those whose parents are gone. */
-static void children_signal(int signal)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    FILE *list = fopen(path, "re");
-    if (!list)
-        return;
-    for (int child; fscanf(list, "%d", &child) == 1;)
-        kill(child, signal);
-    fclose(list);
-}
 
 /* False: there are still children when the time is over. */
 static bool children_reap(struct run *run, uint64_t time_ns)

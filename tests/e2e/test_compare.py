@@ -223,6 +223,18 @@ def test_deaf_to_sigterm(place):
     check(gone(place / "pid"), "it still runs")
 
 
+def test_a_service_in_the_background(place):
+    daemon = "echo $$ >pid; while [ ! -e gone ]; do sleep 0.01; done; echo >ready; exec sleep 600"
+    script = f"rm -f gone; setsid sh -c '{daemon}' & (sleep 0.1; echo >gone) & exit 0"
+    result, _ = compared(place, ["-n", "1", "--ready-file", "ready", "-b", "libc"], script)
+    check_equal(len(result["backends"][0]["runs"]), 1, "runs that count")
+    check(gone(place / "pid"), "it still runs")
+    done = compare(place, ["-n", "1", "--ready-file", "ready", "-b", "libc"],
+                   "setsid sh -c 'exit 3' & exit 0")
+    check_exit(done, 2, "compare of a daemon that ends")
+    check(b"ended before it was ready (exit status 0)" in done.stderr, f"{done.stderr}")
+
+
 def test_ready_by_file(place):
     compared(place, ["-n", "2", "--ready-file", "ready", "-b", "libc"],
              "[ ! -e ready ] || exit 1; echo >ready; exec sleep 600")
