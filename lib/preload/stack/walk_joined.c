@@ -117,23 +117,23 @@ static always_inline bool meets(struct joined *walk, struct position at)
  */
 
 /* Leave our own frames behind by the way that was taken last. False: this is another. */
-static always_inline bool same_way_out(const struct joined *walk, const struct walk_own *own,
+static always_inline bool same_way_out(struct joined *walk, const struct walk_own *own,
                                        struct position *at)
 {
     const struct memory_way *way = &walk->places.memory->way;
     uint32_t count = way->count, cfa = way->cfa, saved_fp = way->saved_fp;
-    uint64_t sp = at->sp, pc = at->pc;
-    if (unlikely(count - 1 >= MEMORY_OWN || cfa >= walk->view.own_words))
+    uint64_t sp = at->sp, pc = at->pc, ra;
+    if (unlikely(count - 1 >= MEMORY_OWN))
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        if (unlikely(way->frames[i].pc != pc || way->frames[i].ra >= cfa))
+        if (unlikely(way->frames[i].pc != pc) ||
+            unlikely(!stack_view_read(&walk->view, sp + way->frames[i].ra, &ra)))
             return false;
-        pc = arch_code_address(stack_view_load(sp + way->frames[i].ra));
+        pc = arch_code_address(ra);
     }
-    if (unlikely(pc - own->start < own->end - own->start))
+    if (unlikely(pc - own->start < own->end - own->start) ||
+        (saved_fp < cfa && !stack_view_read(&walk->view, sp + saved_fp, &at->fp)))
         return false;
-    if (saved_fp < cfa)
-        at->fp = stack_view_load(sp + saved_fp);
     at->pc = pc;
     at->sp = sp + cfa;
     at->exact = false;
@@ -180,13 +180,11 @@ static noinline bool find_way_out(struct joined *walk, const struct walk_own *ow
     return !at->exact;
 }
 
-/* One more frame at the start of the arrays. */
+/* One more frame at the start of the arrays. If a remembered one is overwritten, so is its sp, with
+ * one that will be passed: what is joined is always behind what was added. */
 static always_inline void add_frame(struct joined *walk, struct position at, struct place place)
 {
-    uint32_t index = walk->added++;
-    if (unlikely(index == walk->next))
-        walk->places.forgotten = true; /* there is no room for it and what is remembered */
-    struct memory_frame *frame = &walk->places.memory->frames[index];
+    struct memory_frame *frame = &walk->places.memory->frames[walk->added++];
     frame->pc = at.pc;
     frame->sp = at.sp;
     frame->fp = at.fp;

@@ -118,8 +118,18 @@ EXPORT void probe_take(uint32_t limit, struct probe_stack *ret)
     }
 }
 
+EXPORT bool probe_was_joined(const struct probe_stack *stack)
+{
+    const struct stack_memory *memory = probe_memory();
+    uint64_t first = memory->chain - (uintptr_t)tables.rule_cache;
+    return first < MEMORY_FRAMES && memory->frames[first].id == stack->id;
+}
+
 EXPORT void probe_take_below(int depth, uint32_t limit, struct probe_stack *ret)
 {
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+    __asm__ volatile("xorl %%ebp, %%ebp" ::: "rbp"); /* so the caller's has to be found */
+#endif
     if (depth == 0)
         probe_take(limit, ret);
     else

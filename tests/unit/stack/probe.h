@@ -11,6 +11,8 @@
 
 #include <malloctap/recording.h>
 
+#include <stdbool.h>
+
 struct probe_stack {
     uint32_t id;
     uint32_t flags;
@@ -33,6 +35,9 @@ void probe_take(uint32_t limit, struct probe_stack *ret);
 
 /* The same with so many more frames of this object's own below. */
 void probe_take_below(int depth, uint32_t limit, struct probe_stack *ret);
+
+/* Whether the stack was taken last by a joined walk. */
+bool probe_was_joined(const struct probe_stack *stack);
 
 /* A module as recorded; NULL: no such id. */
 const struct malloctap_module *probe_module(uint32_t id);

@@ -22,6 +22,12 @@ static void take(void *unused)
 
 #ifdef __x86_64__
 
+static void take_two(void *unused)
+{
+    probe_take(2, &taken);
+    __asm__ volatile("" ::: "memory");
+}
+
 static uintptr_t unreadable_page(void)
 {
     char *memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -81,6 +87,8 @@ static void test_return_addresses(void **state)
         shape_bogus_return(take, &value);
         assert_int_equal(taken.flags, MALLOCTAP_STACK_TRUNCATED);
         assert_int_equal(taken.count, 2);
+        shape_bogus_return(take_two, &value); /* what is no frame is not one too many either */
+        assert_int_equal(taken.flags, MALLOCTAP_STACK_TRUNCATED);
     }
     uintptr_t none = 0;
     shape_bogus_return(take, &none);

@@ -213,15 +213,59 @@ OUTER(outer_right, 2)
 static void test_frame_pointers(void **state)
 {
     shape *const inner[] = {shape_plain, shape_frame_pointer, shape_realigned, shape_alloca};
+    void (*const volatile outer[])(size_t, size_t, shape *) = {outer_left, outer_right};
     for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++) {
         for (size_t room = 64; room <= 2048; room += 64) {
-            outer_left(room, 4096, inner[i]);
-            outer_right(room + 128, 4096, inner[i]);
+            /* From one place, so that they return to the same address. */
+            for (volatile int side = 0; side < 2; side++)
+                outer[side](room + 128 * (size_t)side, 4096, inner[i]);
         }
     }
 }
 
+/* The frames that a joined walk comes from have the fp that ours saved. */
+static void take_below(void *taken)
+{
+    probe_take_below(1, 64, taken);
+    __asm__ volatile("" ::: "memory");
+}
+
+static void test_joins_frame_pointers(void **state)
+{
+    struct probe_stack taken;
+    for (volatile int i = 0; i < 4; i++) {
+        (i % 2 ? shape_frame_pointer : shape_realigned)(take_below, &taken);
+        assert_true(probe_was_joined(&taken));
+    }
+}
+
 static int depth_wanted;
+static uint32_t depth_limit; /* 0: any */
+
+static uint32_t draw_limit(struct tree *tree)
+{
+    return depth_limit != 0 ? depth_limit : limits[draw(tree, 4)];
+}
+
+/* Many small frames, where there were few large ones. */
+static __attribute__((noinline)) void narrow(int depth, struct tree *tree)
+{
+    struct probe_stack *taken;
+    if (depth > 0) {
+        narrow(depth - 1, tree);
+    } else {
+        taken = malloc(sizeof(*taken));
+        probe_take(draw_limit(tree), taken);
+        free(taken);
+    }
+    __asm__ volatile("" ::: "memory");
+}
+
+static void narrow_for(void *tree)
+{
+    narrow((int)draw(tree, 60), tree);
+    __asm__ volatile("" ::: "memory");
+}
 
 static __attribute__((noinline)) int dive(int depth, struct tree *tree)
 {
@@ -231,7 +275,18 @@ static __attribute__((noinline)) int dive(int depth, struct tree *tree)
         if (depth == depth_wanted) {
             if (--tree->takes_left < 0)
                 return 1;
-            probe_take(limits[draw(tree, 4)], &taken);
+            switch (draw(tree, 4)) {
+            case 0:
+                narrow_for(tree);
+                break;
+#ifdef __x86_64__
+            case 1:
+                shape_rbx(narrow_for, tree);
+                break;
+#endif
+            default:
+                probe_take(draw_limit(tree), &taken);
+            }
             depth_wanted += (int)draw(tree, 41) - 20;
             depth_wanted = depth_wanted < 20 ? 20 : depth_wanted > 600 ? 600 : depth_wanted;
         } else {
@@ -244,9 +299,13 @@ static __attribute__((noinline)) int dive(int depth, struct tree *tree)
 /* Deeper than the limit, deeper than what is remembered, and back. */
 static void test_recursion(void **state)
 {
-    struct tree tree = {.random = 3, .takes_left = 4000};
-    depth_wanted = 300;
-    dive(0, &tree);
+    const uint32_t fixed[] = {64, 256, 0};
+    for (int i = 0; i < 3; i++) {
+        struct tree tree = {.random = 3, .takes_left = 3000};
+        depth_limit = fixed[i];
+        depth_wanted = 300;
+        dive(0, &tree);
+    }
 }
 
 static void test_other_process(void **state)
@@ -365,7 +424,7 @@ static void test_wiped(void **state)
     for (int joined = 0; joined < 2; joined++) {
         long after = 1;
         while (strike(joined, after))
-            after += 1 + after / 20;
+            after += joined ? 13 : 1 + after / 20;
         print_message("%ld instructions in a capture\n", after);
         assert_true(after > 100);
     }
@@ -387,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_coroutines),
         cmocka_unit_test(test_frame_pointers),
+        cmocka_unit_test(test_joins_frame_pointers),
         cmocka_unit_test(test_recursion),
         cmocka_unit_test(test_other_process),
         cmocka_unit_test(test_unreadable),

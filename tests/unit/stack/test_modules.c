@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "plugin.h"
 #include "reference.h"
+#include "shapes.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -17,6 +18,7 @@ static struct probe_stack taken;
 static void take(void *unused)
 {
     probe_take(64, &taken);
+    __asm__ volatile("" ::: "memory");
 }
 
 /* Load a library, take a stack through it, unload it. Returns its module; its address in *base. */
@@ -60,6 +62,70 @@ static void test_same_address_without_build_id(void **state)
 {
     alternate(PLUGIN_C, PLUGIN_D);
     assert_int_equal(probe_module(taken.modules[1])->build_id_size, 0);
+}
+
+/* ---- what is remembered of a module that is there no more -------------------------------------
+ */
+
+static void take_again(void *call)
+{
+    ((__typeof__(&plugin_call))call)(take, NULL);
+    __asm__ volatile("" ::: "memory");
+}
+
+enum before { NOTHING, OTHER_FRAMES, LOST_WALK, BEFORE };
+
+static __attribute__((noinline)) void take_through(const char *path, enum before before)
+{
+    void *library = dlopen(path, RTLD_NOW);
+    __typeof__(&plugin_call) call = (__typeof__(&plugin_call))dlsym(library, "plugin_call");
+    if (before == OTHER_FRAMES)
+        take(NULL);
+#ifdef __x86_64__
+    if (before == LOST_WALK) /* a stack that is never joined */
+        shape_rbx(take_again, (void *)call);
+#endif
+    call(take_again, (void *)call);
+    assert_string_equal(probe_module(taken.modules[1])->path, path);
+    assert_string_equal(probe_module(taken.modules[3])->path, path);
+    dlclose(library);
+}
+
+/* All from one place: stacks that are the same but for the library. */
+static void test_same_stack_through_another(void **state)
+{
+    for (volatile int i = 0; i < 4 * BEFORE; i++)
+        take_through(i % 2 ? PLUGIN_B : PLUGIN_A, (enum before)(i / 4));
+    assert_true(probe_was_joined(&taken));
+}
+
+/* More modules than a thread remembers. */
+static void test_many_modules(void **state)
+{
+    enum { COPIES = 20 };
+    char directory[] = "/tmp/stack-modules-XXXXXX", command[1024], path[128];
+    void *libraries[COPIES];
+    assert_non_null(mkdtemp(directory));
+    for (int i = 0; i < COPIES; i++) {
+        snprintf(path, sizeof(path), "%s/%d.so", directory, i);
+        snprintf(command, sizeof(command), "cp '%s' %s", PLUGIN_C, path);
+        assert_int_equal(system(command), 0);
+        libraries[i] = dlopen(path, RTLD_NOW);
+        assert_non_null(libraries[i]);
+        unlink(path);
+    }
+    rmdir(directory);
+    for (volatile int round = 0; round < 3; round++) {
+        for (volatile int i = 0; i < COPIES; i++) {
+            __typeof__(&plugin_call) call =
+                (__typeof__(&plugin_call))dlsym(libraries[i], "plugin_call");
+            for (volatile int j = 0; j < 2; j++)
+                call(take, NULL);
+            assert_true(probe_was_joined(&taken));
+        }
+    }
+    for (int i = 0; i < COPIES; i++)
+        dlclose(libraries[i]);
 }
 
 static const struct malloctap_module *module_at(uintptr_t address)
@@ -145,6 +211,8 @@ int main(void)
         cmocka_unit_test(test_no_duplicates),
         cmocka_unit_test(test_same_address),
         cmocka_unit_test(test_same_address_without_build_id),
+        cmocka_unit_test(test_same_stack_through_another),
+        cmocka_unit_test(test_many_modules),
         cmocka_unit_test(test_relative_path),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
