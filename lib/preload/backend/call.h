@@ -31,6 +31,7 @@ struct call {
     int status;                /* of posix_memalign */
     operator_function *target; /* operator delete: the function to call, and its */
     uintptr_t arguments[3];    /* parameters, as many as it takes */
+    const struct probe *probe; /* operator new: what it cost; NULL: it was not probed */
 };
 
 /* count * unit, saturated: what an array allocation requests. */

@@ -6,6 +6,7 @@
 
 #include <backend/backend.h>
 #include <backend/linkage.h>
+#include <probe/probe.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,21 @@ static void *call_counted_new(enum operator_index index, bool nothrow, uintptr_t
     return block;
 }
 
+/* An operator new that is most likely to be sampled: it is probed here, as the slow path, which
+ * probes other calls, does not make it. An exception may leave it. */
+static cold void *new_probed(enum malloctap_op op, enum operator_index index, bool nothrow,
+                             uintptr_t size, uintptr_t second, uintptr_t third)
+{
+    struct probe_start start;
+    struct probe probe;
+    probe_begin(&start);
+    void *block = call_counted_new(index, nothrow, size, second, third);
+    probe_end(&start, &probe);
+    slow_alloc(
+        &(struct call){CALL_operator_new, op, .size = size, .result = block, .probe = &probe});
+    return block;
+}
+
 static noinline void *other_new(enum operator_index index, bool nothrow, bool aligned,
                                 uintptr_t size, uintptr_t second, uintptr_t third,
                                 const void *caller)
@@ -148,8 +164,10 @@ static noinline void *other_new(enum operator_index index, bool nothrow, bool al
             return new_without_library(index, nothrow, aligned, size, second, caller);
         return plain(size, second, third);
     }
-    void *block = call_counted_new(index, nothrow, size, second, third);
     enum malloctap_op op = aligned ? MALLOCTAP_OP_ALIGNED : MALLOCTAP_OP_MALLOC;
+    if (unlikely(thread_due(thread_current(), size)))
+        return new_probed(op, index, nothrow, size, second, third);
+    void *block = call_counted_new(index, nothrow, size, second, third);
     if (unlikely(block == NULL) || unlikely(!fast_alloc(op, size)))
         slow_alloc(&(struct call){CALL_operator_new, op, .size = size, .result = block});
     return block;

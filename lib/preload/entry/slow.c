@@ -159,8 +159,10 @@ static void sample_alloc(struct thread *thread, struct call *call)
     bool drawn = !thread_spend(thread, call->size);
     uint64_t limit = busy_begin(thread);
     bool ends_sampled = end_sampled(call, &life, &ended_at);
-    struct probe probe = {0};
-    if (drawn)
+    struct probe probe = {.kind = MALLOCTAP_PROBE_NONE};
+    if (call->probe != NULL)
+        probe = *call->probe;
+    else if (drawn && call->function != CALL_operator_new)
         probe_call(call, &probe);
     else
         call_forward(call);

@@ -4,7 +4,6 @@
 #include <recording/recording.h>
 
 #include <errno.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,30 +63,39 @@ static enum malloctap_probe classify(const struct rusage *before, const struct r
     return MALLOCTAP_PROBE_FAST;
 }
 
-void probe_call(struct call *call, struct probe *ret)
+void probe_begin(struct probe_start *ret)
 {
-    *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE};
-    if (!probing.started) {
-        call_forward(call);
-        return;
-    }
-    struct rusage before, after;
     int error = errno;
-    bool asked = probing.may_ask_kernel && ask_kernel(&before);
+    ret->asked = probing.started && probing.may_ask_kernel && ask_kernel(&ret->before);
     errno = error;
-    uint64_t start = recording_ticks();
-    call_forward(call);
-    uint64_t time = recording_ticks() - start;
-    error = errno;
-    asked = asked && ask_kernel(&after);
+    ret->ticks = recording_ticks();
+}
+
+void probe_end(const struct probe_start *start, struct probe *ret)
+{
+    uint64_t time = recording_ticks() - start->ticks;
+    *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE};
+    if (!probing.started)
+        return;
+    struct rusage after;
+    int error = errno;
+    bool asked = start->asked && ask_kernel(&after);
     errno = error;
 
     /* A fork child has a header of its own. */
     recording_header()->probe_cost_ns = probing.cost_ns;
     ret->time_ns = time > probing.cost_ns ? time - probing.cost_ns : 0;
-    ret->kind = asked ? classify(&before, &after) : MALLOCTAP_PROBE_UNCLASSED;
+    ret->kind = asked ? classify(&start->before, &after) : MALLOCTAP_PROBE_UNCLASSED;
     if (ret->kind == MALLOCTAP_PROBE_BLOCKED)
         ret->wait_ns = ret->time_ns;
     if (asked && (uint64_t)after.ru_maxrss > probing.inherited_rss_kib)
         ret->peak_rss_kib = (uint32_t)after.ru_maxrss;
+}
+
+void probe_call(struct call *call, struct probe *ret)
+{
+    struct probe_start start;
+    probe_begin(&start);
+    call_forward(call);
+    probe_end(&start, ret);
 }

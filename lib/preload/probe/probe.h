@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 struct probe {
     uint32_t kind; /* enum malloctap_probe */
@@ -21,9 +22,20 @@ struct probe {
     uint64_t wait_ns;
 };
 
+/* A probe under way, on its thread's stack. */
+struct probe_start {
+    struct rusage before;
+    uint64_t ticks;
+    bool asked; /* `before` is known */
+};
+
 /* Find out what a probe itself takes; until then calls are not probed. `may_ask_kernel`: whether
  * the program has surely not forbidden it; if it may have, calls are timed but not classed. */
 void probe_init(bool may_ask_kernel);
+
+/* Around a call; errno is left alone. */
+void probe_begin(struct probe_start *ret);
+void probe_end(const struct probe_start *start, struct probe *ret);
 
 /* Hand the call to the backend like call_forward(), errno included, and say what it cost. */
 void probe_call(struct call *call, struct probe *ret);

@@ -103,6 +103,13 @@ static always_inline bool thread_spend(struct thread *thread, size_t bytes)
     return true;
 }
 
+/* Will a call of `bytes` be sampled, as far as can be told before it? */
+static always_inline bool thread_due(const struct thread *thread, size_t bytes)
+{
+    uint64_t limit = thread->limit;
+    return thread->spent + thread->call_units + bytes >= limit && limit > LIMIT_SLOW;
+}
+
 /* Change the limit unless the state was wiped meanwhile. Only a signal handler of this very thread
  * can come in between, so one instruction is atomic enough, and need not lock the bus. */
 static inline bool thread_change_limit(struct thread *thread, uint64_t from, uint64_t to)
