@@ -203,27 +203,47 @@ static void print_window(const struct view_stacks *view, FILE *out)
     fputs(".\n", out);
 }
 
+/* Samples that do not count in times, and why. */
+static void print_left_out(const struct view_stacks *view, FILE *out)
+{
+    const struct aggregate_class *classes = view->aggregate.classes;
+    const struct {
+        uint64_t samples;
+        const char *why;
+    } left_out[] = {
+        {classes[MALLOCTAP_PROBE_NONE].samples, "were not timed"},
+        {classes[MALLOCTAP_PROBE_PREEMPTED].samples, "lost the processor meanwhile"},
+        {view->query.ranking.by == RANKING_BY_WAIT ? classes[MALLOCTAP_PROBE_UNCLASSED].samples : 0,
+         "may have waited, which is not known"},
+    };
+    const char *separator = "No time is counted for samples that ";
+    for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
+        if (!left_out[i].samples)
+            continue;
+        fprintf(out, "%s%s (%s)", separator, left_out[i].why,
+                emit_count((double)left_out[i].samples).text);
+        separator = ", that ";
+    }
+    if (*separator == ',')
+        fputs(".\n", out);
+}
+
 static void print_basis(const struct view_stacks *view, FILE *out)
 {
     static const char *const names[RANKING_BYS] = {"calls", "bytes", "live bytes",
                                                    "time inside the allocator",
                                                    "time waiting in the allocator"};
     enum ranking_by by = view->query.ranking.by;
-    const struct aggregate *aggregate = &view->aggregate;
-    uint64_t preempted = aggregate->classes[MALLOCTAP_PROBE_PREEMPTED].samples;
-    struct estimate all = ranking_key(&aggregate->all, by);
-
     fprintf(out, "%s ranked by %s; %s",
             view->query.ranking.callers ? "Functions, with all calls under each," : "Call paths",
             names[by],
             view_stacks_logged(view) ? "every call was logged, figures are exact"
                                      : "figures are estimates ± one standard error");
     if (by != RANKING_BY_CALLS && by != RANKING_BY_BYTES)
-        fprintf(out, "; %s in all", figure(all, by).text);
+        fprintf(out, "; %s in all", figure(ranking_key(&view->aggregate.all, by), by).text);
     fputs(".\n", out);
-    if (preempted && (by == RANKING_BY_TIME || by == RANKING_BY_WAIT))
-        fprintf(out, "Left out is the time of %s sample%s that lost the processor meanwhile.\n",
-                emit_count((double)preempted).text, preempted == 1 ? "" : "s");
+    if (by == RANKING_BY_TIME || by == RANKING_BY_WAIT)
+        print_left_out(view, out);
 }
 
 static void print_header(const struct view_stacks *view, FILE *out)
