@@ -5,6 +5,7 @@
 #include "launch.h"
 #include "options.h"
 #include "output.h"
+#include "pack.h"
 #include "program_check.h"
 #include "tap.h"
 #include "unseen.h"
@@ -14,13 +15,14 @@
 #include <getopt.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER, SANDBOX, NO_CHILDREN };
+enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER, SANDBOX, PACK, NO_CHILDREN };
 
 static const struct option_row rows[] = {
     {'b', "backend", "BACKEND", "own (default), libc, mtmalloc, jemalloc, ... or a library's path"},
@@ -35,6 +37,7 @@ static const struct option_row rows[] = {
     {WALKER, "walker", "NAME", "how stacks are walked: auto, cfi, libunwind, none"},
     {SANDBOX, "sandbox", "CHOICE",
      "whether PROGRAM forbids itself system calls (seccomp): auto, no, yes, strict"},
+    {PACK, "pack", NULL, "compress the recordings at the end, as `malloctap pack` does"},
     {NO_CHILDREN, "no-children", NULL, "do not record the processes that PROGRAM starts"},
     {0},
 };
@@ -58,6 +61,7 @@ struct run_options {
     const char *output;
     bool force;
     bool quiet;
+    bool pack;
     bool no_children;
     struct tap tap;
     /* sizes as the preload object reads them: plain bytes */
@@ -147,6 +151,9 @@ static int option_take(struct run_options *options, int key)
         return choice_take(options, "walker", optarg, walkers);
     case SANDBOX:
         return choice_take(options, "sandbox", optarg, sandboxes);
+    case PACK:
+        options->pack = true;
+        return EXIT_DONE;
     case NO_CHILDREN:
         options->no_children = true;
         tap_set(&options->tap, "children", "off");
@@ -245,6 +252,25 @@ static void summary_print(const char *path)
     malloctap_recording_close(recording);
 }
 
+/* Compress all that are finished; what cannot be stays as it is. */
+static void recordings_pack(struct output_recordings *recordings)
+{
+    for (size_t i = 0; i < recordings->count; i++) {
+        struct output_recording *row = &recordings->rows[i];
+        struct pack_result packed;
+        struct malloctap_error error;
+        if (row->running)
+            continue;
+        if (pack_recording(row->path, (struct pack_options){.level = PACK_LEVEL_DEFAULT}, &packed,
+                           &error)) {
+            say("%s", error.text);
+            continue;
+        }
+        free(row->path);
+        row->path = packed.path;
+    }
+}
+
 /* The recording is the handshake: without one, the tap was never in the program. */
 static void results_print(const struct run_options *options, const struct program *program,
                           pid_t pid, uint64_t since_ns, const struct unseen *unseen)
@@ -260,6 +286,8 @@ static void results_print(const struct run_options *options, const struct progra
             program->path, path);
     else
         unseen_print(unseen, &recordings, !options->no_children);
+    if (options->pack)
+        recordings_pack(&recordings);
     if (!options->quiet) {
         if (main)
             summary_print(main->path);

@@ -231,3 +231,43 @@ def test_children_leave_the_parents_recording_alone(place):
         check(before == after, f"the parent's recording changed, {options}")
         for path in place.glob("x*.mtap"):
             path.unlink()
+
+
+def test_packed_at_the_end(place):
+    """`run --pack`: the summary and all views read what is left."""
+    done = run([MALLOCTAP, "run", "--pack", "-o", place / "x.mtap", "--", "sh", "-c",
+                f"{program('shares')} 1000"], place)
+    check_exit(done, 0, "run --pack")
+    check_equal(list(place.glob("*.mtap")), [], "recordings that are not packed")
+    check(f"{place}/x.mtap.zst".encode() in done.stderr, "the summary does not name what is left")
+    for path in place.glob("*.zst"):
+        check_readable(path, path.name)
+
+
+def test_failed_realloc_leaves_the_block_live(place):
+    """Of two blocks for which realloc fails, one is freed: the other stays live, with its size."""
+    done = run([program("failed_realloc")], place,
+               tapped(place / "x.mtap", calls=1, bytes=1))
+    check_exit(done, 0, "failed_realloc")
+    stacks = view("stacks", place / "x.mtap", "--by", "live", "-n", "1000")["stacks"]
+    live = sum(stack["live_bytes"] for stack in stacks if any(
+        frame["function"] == "leave_one" for frame in stack["frames"]))
+    check(abs(live - 123456) < 1, f"{live} bytes live, of one block of 123456")
+
+
+def test_addresses_in_order_of_time(place):
+    """A block is given back before its address can be had again: so it stands in the log, whichever
+    threads it was."""
+    done = run([program("handover")], place, tapped(place / "x.mtap", mode="log", ring="0"))
+    check_exit(done, 0, "handover")
+    shown = run([MALLOCTAP, "log", "--json", place / "x.mtap"], place)
+    check_exit(shown, 0, "log")
+    live = set()
+    for line in shown.stdout.splitlines():
+        record = json.loads(line)
+        if record["op"] == "malloc":
+            check(record["address"] not in live, f"handed out twice: {record}")
+            live.add(record["address"])
+        elif record["op"] == "free" and record["address"] in live:
+            live.remove(record["address"])
+    check(len(live) < 100, f"{len(live)} blocks without an end")
