@@ -36,10 +36,19 @@ static void *hammer(void *argument)
     return NULL;
 }
 
+static void *one_round(void *argument)
+{
+    use_all_sizes();
+    return NULL;
+}
+
 static int child(void)
 {
     alarm(20); /* a lock that is still held: end here, not hang */
     use_all_sizes();
+    pthread_t id;
+    if (pthread_create(&id, NULL, one_round, NULL) != 0 || pthread_join(id, NULL) != 0)
+        return 1;
     pid_t pid = fork();
     if (pid == 0) {
         use_all_sizes();
@@ -80,12 +89,6 @@ static uint64_t held_bytes(void)
     for (size_t i = 0; i < count; i++)
         held += rows[i].held_bytes;
     return held;
-}
-
-static void *one_round(void *argument)
-{
-    use_all_sizes();
-    return NULL;
 }
 
 static void threads_come_and_go(void)

@@ -123,7 +123,7 @@ static void from_the_start(void)
     mtmalloc_fork_parent();
     mtmalloc_fork_prepare();
     mtmalloc_fork_child();
-    CHECK(!mtmalloc_owns(&row));
+    CHECK(!mtmalloc_owns(&row) && !mtmalloc_owns(NULL) && !mtmalloc_owns((void *)8192));
     maps_left = -1;
     CHECK(mtmalloc_malloc(1) != NULL && mtmalloc_stats_rows() > 0);
 }
