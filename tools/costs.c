@@ -13,10 +13,6 @@ struct costs {
     double alloc_ns;
     double wait_ns;
     double alloc_thread_max_ns;
-    /* of the threads whose lives are known: those that ended long ago are in one sum */
-    double known_alloc_ns;
-    double known_wait_ns;
-    double lives_ns;
     uint64_t samples;
     bool classed; /* it is known whether calls waited */
     bool lost;    /* so many calls are missing that the sums are too small */
@@ -41,11 +37,8 @@ static void latency_take(struct costs *costs, const struct malloctap_latency *ro
     }
     costs->alloc_ns += alloc_ns;
     costs->wait_ns += wait_ns;
-    if (!row->thread)
-        return;
-    costs->known_alloc_ns += alloc_ns;
-    costs->known_wait_ns += wait_ns;
-    costs->alloc_thread_max_ns = fmax(costs->alloc_thread_max_ns, alloc_ns);
+    if (row->thread) /* not the sum of those that ended long ago */
+        costs->alloc_thread_max_ns = fmax(costs->alloc_thread_max_ns, alloc_ns);
 }
 
 /* One call in a hundred that was not recorded is within what the estimates are worth anyway. */
@@ -57,19 +50,11 @@ static bool much_lost(const struct malloctap_recording *recording)
            malloctap_recording_header(recording)->lost.threads_no_space > 0;
 }
 
-static void times_take(struct costs *costs, struct malloctap_recording *recording)
+static void times_take(struct costs *costs, const struct malloctap_recording *recording)
 {
     struct malloctap_latency row;
-    struct malloctap_thread_slot thread;
-    uint64_t end = malloctap_recording_duration_ns(recording);
     for (uint64_t at = 0; malloctap_recording_next_latency(recording, &at, &row);)
         latency_take(costs, &row);
-    for (uint64_t at = 0; malloctap_recording_next_thread(recording, &at, &thread);) {
-        uint64_t birth = malloctap_recording_ns(recording, thread.birth_ticks);
-        uint64_t death =
-            thread.death_ticks ? malloctap_recording_ns(recording, thread.death_ticks) : end;
-        costs->lives_ns += death > birth ? (double)(death - birth) : 0;
-    }
     costs->lost |= much_lost(recording);
 }
 
@@ -84,11 +69,9 @@ static void times_give(const struct costs *costs, struct measures *ret)
     ret->value[MEASURE_alloc_ns] = known ? costs->alloc_ns : NAN;
     ret->value[MEASURE_wait_ns] = classed ? costs->wait_ns : NAN;
     ret->value[MEASURE_alloc_thread_max_ns] = known ? costs->alloc_thread_max_ns : NAN;
-    bool share = costs->lives_ns > 0;
-    ret->value[MEASURE_alloc_share] =
-        known && share ? costs->known_alloc_ns / costs->lives_ns : NAN;
-    ret->value[MEASURE_wait_share] =
-        classed && share ? costs->known_wait_ns / costs->lives_ns : NAN;
+    double busy_ns = ret->value[MEASURE_cpu_ns] + (classed ? costs->wait_ns : 0);
+    ret->value[MEASURE_alloc_share] = ret->value[MEASURE_alloc_ns] / busy_ns;
+    ret->value[MEASURE_wait_share] = ret->value[MEASURE_wait_ns] / busy_ns;
 }
 
 /* ---- locks ---------------------------------------------------------------------------------- */

@@ -92,6 +92,25 @@ static void put_range(struct sentence *sentence, const char *what,
         100 * measure->difference.interval.high / base);
 }
 
+/* The interval is sure of a difference, the rank tests are not. */
+static bool close_to_call(const struct verdict_measure *measure)
+{
+    const struct statistics_interval *interval = &measure->difference.interval;
+    return !measure->differs && !(fabs(measure->share) < VERDICT_SHARE_MIN) &&
+           (interval->low > 0 || interval->high < 0);
+}
+
+static void put_unseen(struct sentence *sentence, const char *what,
+                       const struct verdict_measure *measure)
+{
+    if (close_to_call(measure))
+        put(sentence, "%s too close to call (", what);
+    else
+        put(sentence, "no difference in %s to be seen (", what);
+    put_range(sentence, "", measure);
+    put(sentence, ")");
+}
+
 /* What it would take to see a difference in time, where these rounds are too few for it. */
 static void put_needed(struct sentence *sentence, const struct verdict *verdict)
 {
@@ -146,20 +165,24 @@ void verdict_words(const struct verdict *verdict, char *ret, size_t size)
         put_trade(&sentence, time, memory);
     } else if (time->differs) {
         put_time(&sentence, time);
-        put(&sentence, ", no difference in memory to be seen (");
-        put_range(&sentence, "", memory);
-        put(&sentence, ")");
+        put(&sentence, ", ");
+        put_unseen(&sentence, "memory", memory);
     } else if (memory->differs) {
-        put(&sentence, "no difference in time to be seen (");
-        put_range(&sentence, "", time);
-        put(&sentence, "), and ");
+        put_unseen(&sentence, "time", time);
+        put(&sentence, ", and ");
         put_memory(&sentence, memory);
         put_needed(&sentence, verdict);
     } else {
-        put(&sentence, "no difference to be seen (");
-        put_range(&sentence, "time ", time);
-        put_range(&sentence, ", memory ", memory);
-        put(&sentence, ")");
+        if (close_to_call(time) || close_to_call(memory)) {
+            put_unseen(&sentence, "time", time);
+            put(&sentence, ", ");
+            put_unseen(&sentence, "memory", memory);
+        } else {
+            put(&sentence, "no difference to be seen (");
+            put_range(&sentence, "time ", time);
+            put_range(&sentence, ", memory ", memory);
+            put(&sentence, ")");
+        }
         put_needed(&sentence, verdict);
     }
 }
@@ -178,7 +201,8 @@ void ceiling_words(const struct verdict *first, char *ret, size_t size)
             first->name);
         return;
     }
-    put(&sentence, "The ceiling: under %s, malloc and free take %s of the threads' time",
+    put(&sentence,
+        "The ceiling: under %s, malloc and free take %s of the time that threads run or wait there",
         first->name, share_words(fmin(1, share->median)).text);
     if (!isnan(share->interval.low))
         put(&sentence, " (%.1f to %.1f %%)", 100 * share->interval.low,

@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PEAK = 1 << 20, SAMPLED_PEAK_KIB = 700 };
+enum { CPU_NS = 100000, PEAK = 1 << 20, SAMPLED_PEAK_KIB = 700 };
 
 /* A process of one thread that lived a second: 100 calls of 64 bytes, which took 15 us, 10 of them
  * waiting. */
@@ -70,6 +70,7 @@ static double taken(const char *name, enum measure measure)
     struct output_recordings recordings;
     struct measures measures;
     measures_clear(&measures);
+    measures.value[MEASURE_cpu_ns] = CPU_NS;
     output_find(folder_path(name), 0, &recordings);
     costs_take(&recordings, &measures);
     output_recordings_deinit(&recordings);
@@ -86,8 +87,8 @@ static void children_are_added(void **state)
     assert_true(taken("a.mtap", MEASURE_alloc_ns) == 30000);
     assert_true(taken("a.mtap", MEASURE_wait_ns) == 20000);
     assert_true(taken("a.mtap", MEASURE_alloc_thread_max_ns) == 15000);
-    assert_float_equal(taken("a.mtap", MEASURE_alloc_share), 30e3 / 2e9, 1e-12);
-    assert_float_equal(taken("a.mtap", MEASURE_wait_share), 20e3 / 2e9, 1e-12);
+    assert_float_equal(taken("a.mtap", MEASURE_alloc_share), 30e3 / 120e3, 1e-9);
+    assert_float_equal(taken("a.mtap", MEASURE_wait_share), 20e3 / 120e3, 1e-9);
 }
 
 static void times_are_unknown_without_probes(void **state)
@@ -114,6 +115,7 @@ static void waiting_is_unknown_where_the_kernel_is_not_asked(void **state)
     assert_true(taken("c.mtap", MEASURE_alloc_ns) == 15000);
     assert_true(isnan(taken("c.mtap", MEASURE_wait_ns)));
     assert_true(isnan(taken("c.mtap", MEASURE_wait_share)));
+    assert_float_equal(taken("c.mtap", MEASURE_alloc_share), 15e3 / 100e3, 1e-9);
 }
 
 static void times_are_unknown_where_many_samples_are_missing(void **state)
@@ -127,20 +129,15 @@ static void times_are_unknown_where_many_samples_are_missing(void **state)
     assert_true(taken("d.mtap", MEASURE_calls) == 100);
 }
 
-/* Threads that ended long ago are one row: their time counts, but no share of lives unknown. */
-static void threads_without_a_life(void **state)
+/* Threads that ended long ago are one row, and not one thread. */
+static void threads_of_long_ago(void **state)
 {
     struct recording_builder *builder = recording_builder_create();
-    struct malloctap_header *header = recording_builder_header(builder);
-    struct malloctap_thread_slot *thread = recording_builder_add_thread(builder, 1, "main");
-    header->end_ticks = header->start_ticks + 1000000000;
-    thread->birth_ticks = header->start_ticks;
     latency_fill(builder, 1, MALLOCTAP_PROBE_FAST);
-    latency_fill(builder, 0, MALLOCTAP_PROBE_FAST);
+    latency_fill(builder, 0, MALLOCTAP_PROBE_FAST)->ops[MALLOCTAP_OP_FREE].time_ns = 5000;
     assert_int_equal(recording_builder_write(builder, folder_path("e.mtap")), 0);
     recording_builder_destroy(builder);
-    assert_true(taken("e.mtap", MEASURE_alloc_ns) == 30000);
-    assert_float_equal(taken("e.mtap", MEASURE_alloc_share), 15e3 / 1e9, 1e-12);
+    assert_true(taken("e.mtap", MEASURE_alloc_ns) == 35000);
     assert_true(taken("e.mtap", MEASURE_alloc_thread_max_ns) == 15000);
 }
 
@@ -179,7 +176,7 @@ int main(void)
         cmocka_unit_test(a_few_samples_are_none),
         cmocka_unit_test(waiting_is_unknown_where_the_kernel_is_not_asked),
         cmocka_unit_test(times_are_unknown_where_many_samples_are_missing),
-        cmocka_unit_test(threads_without_a_life),
+        cmocka_unit_test(threads_of_long_ago),
         cmocka_unit_test(memory_of_the_tree),
         cmocka_unit_test(locks_are_added),
     };
