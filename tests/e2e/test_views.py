@@ -86,3 +86,13 @@ def test_histograms_and_samples_agree(place):
         quantiles = [latency[name] for name in ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")]
         known = [quantile for quantile in quantiles if quantile is not None]
         check_equal(known, sorted(known), f"{op}: quantiles in order")
+
+
+def test_no_times_without_a_clock(place):
+    """A program that may shut itself in strictly leaves only a clock too coarse to time calls."""
+    recording = place / "strict.mtap"
+    done = run([program("sandbox"), "strict"], place, tapped(recording, calls=1))
+    check_exit(done, 0, "sandbox strict")
+    totals = view("threads", recording)["totals"]
+    check_equal((totals["probed"], totals["time_ns"]), (0, None), "probed calls and their time")
+    check_equal(view("summary", recording)["allocator_share"], None, "share of the allocator")

@@ -48,7 +48,7 @@ void probe_init(bool may_ask_kernel)
     /* The kernel's peak is that of the program before exec, while that was larger. */
     probing.inherited_rss_kib = ask_kernel(&usage) ? (uint64_t)usage.ru_maxrss : UINT64_MAX;
     probing.may_ask_kernel = may_ask_kernel;
-    probing.started = true;
+    probing.started = recording_clock_is_fine();
 }
 
 /* In a child that a signal handler forked during the call, counts begin anew and may be lower. */

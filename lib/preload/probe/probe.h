@@ -30,7 +30,8 @@ struct probe_start {
 };
 
 /* Find out what a probe itself takes; until then calls are not probed. `may_ask_kernel`: whether
- * the program has surely not forbidden it; if it may have, calls are timed but not classed. */
+ * the program has surely not forbidden it; if it may have, calls are timed but not classed. With a
+ * clock too coarse to time a call none is probed. */
 void probe_init(bool may_ask_kernel);
 
 /* Around a call; errno is left alone. */

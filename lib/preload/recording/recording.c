@@ -65,6 +65,11 @@ bool recording_in_file(void)
     return recording.in_file;
 }
 
+bool recording_clock_is_fine(void)
+{
+    return clock_id == CLOCK_MONOTONIC;
+}
+
 uint64_t recording_ticks(void)
 {
     struct timespec now;

@@ -57,6 +57,10 @@ uint64_t recording_ticks(void);
 typedef int recording_clock(clockid_t clock, struct timespec *ret);
 void recording_use_clock(recording_clock *clock, clockid_t id);
 
+/* Does the clock step finely enough to time a call? One that never enters the kernel or reads the
+ * processor's does not. */
+bool recording_clock_is_fine(void);
+
 /* The process is at its end. `may_call_system`: whether reading its peak memory from /proc is safe.
  */
 void recording_finish(bool may_call_system);
