@@ -30,11 +30,20 @@ def test_one_lock_for_all(place):
               f"{estimated[name]} for {measured} ns measured")
 
 
-def test_frees_are_probed_too(place):
-    recording, _ = run_waiters(place, CONTENDED, **MOST_CALLS)
+def check_all_kinds_wait(place, *more):
+    recording, _ = run_waiters(place, CONTENDED, more=more, **MOST_CALLS)
     latency = view("threads", recording)["totals"]["latency"]
-    check(latency["free"]["blocked"] > 0, f"no free waited: {latency}")
-    check(latency["free"]["fast"] > 0, f"no free was fast: {latency}")
+    for kind in ("malloc", "free"):
+        check(latency[kind]["blocked"] > 0, f"no {kind} waited: {latency}")
+        check(latency[kind]["fast"] > 0, f"no {kind} was fast: {latency}")
+
+
+def test_frees_are_probed_too(place):
+    check_all_kinds_wait(place)
+
+
+def test_operators_are_probed_too(place):
+    check_all_kinds_wait(place, 1, "new")
 
 
 def test_one_thread_never_waits(place):
@@ -63,7 +72,8 @@ def test_one_threaded_sqlite_never_waits(place):
 def test_timed_without_class_where_the_kernel_may_not_be_asked(place):
     """The sandbox ends the process at any system call but those an allocator makes."""
     recording = place / "sandbox.mtap"
-    done = run([program("sandbox"), "kill"], place, tapped(recording, calls=16, bytes=2048))
+    done = run([program("sandbox"), "kill"], place,
+               tapped(recording, sandbox="yes", calls=16, bytes=2048))
     check_exit(done, 0, "sandbox")
     check_equal(estimates(recording)[None]["classed"], 0, "calls of which it is said whether they waited")
     check(view("stacks", recording, "--by", "time")["total"] > 0, "nothing was timed")

@@ -37,13 +37,13 @@ CASES = {
 }
 
 
-def run_waiters(place, case, allocator=ALLOCATOR, **tap_options):
+def run_waiters(place, case, allocator=ALLOCATOR, more=(), **tap_options):
     """Record `waiters`; returns its recording and the truth of the allocator, if it tells."""
     threads, calls, think, hold = case
     recording, truth = place / "waiters.mtap", place / "truth.json"
     environment = tapped(recording, [allocator] if allocator else [], **tap_options)
     environment.update(ONE_MUTEX_TRUTH=str(truth), ONE_MUTEX_HOLD_NS=str(hold))
-    done = run([program("waiting/waiters"), threads, calls, think], place, environment)
+    done = run([program("waiting/waiters"), threads, calls, think, *more], place, environment)
     check_exit(done, 0, "waiters")
     sites = read_rows(truth) if truth.exists() else []
     truth.unlink(missing_ok=True)

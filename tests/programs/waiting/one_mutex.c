@@ -149,6 +149,32 @@ void free(void *block)
     unlock(NULL);
 }
 
+/* C++ operators that do not call malloc, as other allocators have them. */
+extern void *_Znwm(size_t size);
+extern void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow);
+extern void _ZdlPv(void *block);
+
+void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow)
+{
+    lock();
+    return unlock(__libc_malloc(size));
+}
+
+void *_Znwm(size_t size)
+{
+    void *block = _ZnwmRKSt9nothrow_t(size, NULL);
+    if (block == NULL)
+        abort();
+    return block;
+}
+
+void _ZdlPv(void *block)
+{
+    lock();
+    __libc_free(block);
+    unlock(NULL);
+}
+
 __attribute__((destructor)) static void write_truth(void)
 {
     const char *path = getenv("ONE_MUTEX_TRUTH");

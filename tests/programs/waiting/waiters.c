@@ -2,13 +2,14 @@
 /*
  * waiters - threads that allocate from three functions, in known shares, and think in between.
  *
- *   waiters THREADS CALLS THINK [SCALE]
+ *   waiters THREADS CALLS THINK [SCALE [new]]
  *
  * Each thread makes so many calls (a malloc and a free are two) and thinks before each, for THINK
  * nanoseconds on average: exponentially, as threads that fall into step are no measure of anything.
  * waits_often makes six in ten of the calls, waits_sometimes three and waits_rarely one. Under
  * one_mutex each tells the allocator who it is, so that the exact waiting of each is known. What is
- * drawn is from fixed seeds. Blocks are of 48, 200 and 1000 bytes, times SCALE.
+ * drawn is from fixed seeds. Blocks are of 48, 200 and 1000 bytes, times SCALE. With `new`
+ * they come from C++ operators instead of malloc, under an allocator that brings them.
  */
 #include "one_mutex.h"
 
@@ -20,6 +21,8 @@
 #include <time.h>
 
 static void (*name_site)(unsigned number);
+static void *(*allocate)(size_t size) = malloc;
+static void (*release)(void *block) = free;
 static unsigned long calls, think_ns, scale = 1;
 static pthread_barrier_t start;
 
@@ -56,9 +59,9 @@ static void think(void)
         if (name_site)                                                                             \
             name_site(number);                                                                     \
         think();                                                                                   \
-        void *volatile block = malloc(size * scale);                                               \
+        void *volatile block = allocate(size * scale);                                             \
         think();                                                                                   \
-        free(block);                                                                               \
+        release(block);                                                                            \
         __asm__ volatile("");                                                                      \
     }
 WAITING_FUNCTION(waits_often, 1, 48)
@@ -90,6 +93,12 @@ int main(int argc, char **argv)
     think_ns = strtoul(argv[3], NULL, 10);
     if (argc > 4)
         scale = strtoul(argv[4], NULL, 10);
+    if (argc > 5) {
+        allocate = (void *(*)(size_t))dlsym(RTLD_DEFAULT, "_Znwm");
+        release = (void (*)(void *))dlsym(RTLD_DEFAULT, "_ZdlPv");
+        if (allocate == NULL || release == NULL)
+            return 1;
+    }
     name_site = (void (*)(unsigned))dlsym(RTLD_DEFAULT, "one_mutex_site");
     pthread_barrier_init(&start, NULL, (unsigned)count);
     pthread_t *threads = malloc(count * sizeof *threads);
