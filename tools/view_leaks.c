@@ -17,7 +17,7 @@ static uint64_t uncovered_calls(const struct view_leaks *view)
     struct malloctap_thread_slot slot;
     const char *state = view_state_name(view->recording);
     uint64_t slack = 0;
-    if (!view->at_end || !strcmp(state, "running"))
+    if (!view->at_end || view->running)
         return 0;
     malloctap_recording_totals(view->recording, &totals);
     if (strcmp(state, "finished"))
@@ -41,6 +41,18 @@ static uint64_t lost_records(const struct view_leaks *view)
     return lost;
 }
 
+/* Was something else recorded for a while than what the blocks are judged by? At the end of a log
+ * the counters would tell. */
+static bool was_switched(const struct view_leaks *view)
+{
+    const struct malloctap_control *control = &malloctap_recording_header(view->recording)->control;
+    if (view->leaks.live.logged && view->leaks.live.sampled)
+        return true;
+    if (view->logged)
+        return control->generation && !view->at_end;
+    return control->mode && control->mode != MALLOCTAP_MODE_SAMPLE;
+}
+
 static void judge(struct view_leaks *view)
 {
     const struct malloctap_header *header = malloctap_recording_header(view->recording);
@@ -49,10 +61,8 @@ static void judge(struct view_leaks *view)
     view->logged = header->mode == MALLOCTAP_MODE_LOG && !live->sampled;
     uint64_t uncovered = view->logged ? uncovered_calls(view) : 0;
     view->missing = uncovered > lost ? uncovered : lost;
-    /* At the end the counters would tell if it had not logged for a while. */
-    bool switched =
-        (live->logged && live->sampled) || (header->control.generation && !view->at_end);
-    view->complete = !view->missing && !view->leaks.damaged && !switched && !live->untracked;
+    view->switched = was_switched(view);
+    view->complete = !view->missing && !view->leaks.damaged && !view->switched && !live->untracked;
 }
 
 static int explain(struct malloctap_error *error, const struct malloctap_recording *recording,
@@ -104,6 +114,9 @@ int view_leaks_create(struct malloctap_recording *recording, struct view_leaks_q
     *ret = (struct view_leaks){.recording = recording, .query = query, .hidden = hidden};
     ret->at_end = query.at_ns >= end_ns;
     ret->now_ns = ret->at_end ? end_ns : query.at_ns;
+    ret->running = !strcmp(view_state_name(recording), "running");
+    if (ret->running) /* threads are read one after another: to a moment that all of them passed */
+        query.at_ns = ret->now_ns;
     if (leaks_read(recording, ticks_query(recording, &query), &ret->leaks, error) < 0)
         return -1;
     if (check(ret, error) < 0) {

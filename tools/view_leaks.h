@@ -29,7 +29,9 @@ struct view_leaks {
     struct leaks_groups groups;
     uint64_t now_ns;  /* the moment that is looked at */
     bool at_end;      /* it is the end, or as far as a running program has come */
+    bool running;     /* the program is */
     bool logged;      /* every call is in the recording, but for those that are missing */
+    bool switched;    /* what is recorded was changed while the program ran */
     uint64_t missing; /* calls of which it is known that they left no record */
     bool complete;    /* nothing is missing that could change what is shown */
 };

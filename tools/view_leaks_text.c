@@ -46,7 +46,10 @@ static void print_what(const struct view_leaks *view, FILE *out)
         fprintf(out, "growth from %s to %s", emit_duration((double)query->from_ns).text,
                 emit_duration((double)view->now_ns).text);
     else
-        fprintf(out, "live at %s%s", view->at_end ? "the end, " : "",
+        fprintf(out, "live %s%s",
+                !view->at_end   ? "at "
+                : view->running ? "now, at "
+                                : "at the end, ",
                 emit_duration((double)view->now_ns).text);
     if (query->tid)
         fprintf(out, ", of thread %u", query->tid);
@@ -59,9 +62,9 @@ static void print_what(const struct view_leaks *view, FILE *out)
 static void print_peak(const struct view_leaks *view, FILE *out)
 {
     const struct live *live = &view->leaks.live;
-    fprintf(out, "The peak was %s%s in %s blocks at %s", view->leaks.live.sampled ? "about " : "",
-            emit_size(live->peak.bytes).text, emit_count(live->peak.blocks).text,
-            moment(view, live->peak_ticks).text);
+    fprintf(out, "The peak %s %s%s in %s blocks at %s", view->complete ? "was" : "seen was",
+            view->leaks.live.sampled ? "about " : "", emit_size(live->peak.bytes).text,
+            emit_count(live->peak.blocks).text, moment(view, live->peak_ticks).text);
     fputs(view->query.at_ns == UINT64_MAX ? ".\n" : ", up to then.\n", out);
 }
 
@@ -105,11 +108,10 @@ static void print_missing(const struct view_leaks *view, FILE *out)
             fprintf(out, "; from %s on there was no space", moment(view, header->lost_since).text);
         fputs(".\n", out);
     }
-    if (leaks->live.logged && leaks->live.sampled)
-        fputs(
-            "NOT COMPLETE: part of the run was sampled only; a logged block that ended meanwhile is "
-            "still shown.\n",
-            out);
+    if (view->switched)
+        fputs("NOT COMPLETE: what is recorded was switched meanwhile; a block whose end went "
+              "unrecorded is still shown.\n",
+              out);
     if (header->overwritten_until)
         fprintf(out, "NOT COMPLETE: the ring has everything only from %s on. ",
                 moment(view, header->overwritten_until).text);
@@ -178,7 +180,7 @@ static void print_row(const struct view_leaks *view, size_t rank, const struct l
     if (sums->records)
         fprintf(out, ", %s%s old", sums->records > 1 ? "up to " : "",
                 emit_duration((double)view_leaks_age_ns(view, sums)).text);
-    if (!view->logged)
+    if (!view->leaks.live.logged)
         fprintf(out, "%s  (%s sample%s)%s", style.dim, emit_count((double)sums->records).text,
                 sums->records == 1 ? "" : "s", style.plain);
     fputc('\n', out);

@@ -178,6 +178,27 @@ static void calls_that_are_not_in_the_log_are_missed(void **state)
     recording_builder_destroy(builder);
 }
 
+/* It may have been switched to something else and back: the counters tell only at the end. */
+static void a_switched_log_is_exact_only_where_nothing_is_missing(void **state)
+{
+    static const struct suppressions none;
+    struct recording_builder *builder = build_log();
+    struct malloctap_error error;
+    struct view_leaks view;
+    recording_builder_header(builder)->control.generation = 2;
+    struct malloctap_recording *recording = views_recording_open(builder);
+    for (int at_end = 0; at_end < 2; at_end++) {
+        struct view_leaks_query query = all_leaks;
+        query.at_ns = at_end ? UINT64_MAX : 3500000000;
+        assert_int_equal(view_leaks_create(recording, query, &none, &view, &error), 0);
+        assert_int_equal(view_leaks_exact(&view), at_end);
+        assert_int_equal(view.switched, !at_end);
+        view_leaks_destroy(&view);
+    }
+    malloctap_recording_close(recording);
+    recording_builder_destroy(builder);
+}
+
 static void leaks_of_samples(void **state)
 {
     struct views_recording built = views_recording_create();
@@ -263,6 +284,7 @@ int main(void)
         cmocka_unit_test(leaks_of_a_damaged_log),
         cmocka_unit_test(later_losses_do_not_count),
         cmocka_unit_test(calls_that_are_not_in_the_log_are_missed),
+        cmocka_unit_test(a_switched_log_is_exact_only_where_nothing_is_missing),
         cmocka_unit_test(leaks_of_samples),
         cmocka_unit_test(counting_alone_tells_of_no_blocks),
         cmocka_unit_test(diff_of_samples_and_a_log),
