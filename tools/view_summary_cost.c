@@ -107,7 +107,7 @@ void summary_print_cost(const struct summary *summary, FILE *out)
         print_other_classes(summary, out);
     } else {
         fputs(
-            "  waiting      not known: a program that may forbid system calls is asked for none\n",
+            "  waiting      not known: the tap makes no system calls in a program that may forbid them\n",
             out);
     }
 }
