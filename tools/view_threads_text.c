@@ -121,8 +121,8 @@ static void print_costs(const struct view_threads *view, FILE *out)
     emit_table_destroy(table);
     if (!view->total_cost.classed)
         fputs(
-            "Whether calls waited is not known: a program that may forbid system calls is asked for "
-            "none.\n",
+            "Whether calls waited is not known: the tap makes no system calls in a program that may\n"
+            "forbid them.\n",
             out);
 }
 
