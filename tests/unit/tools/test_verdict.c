@@ -207,7 +207,7 @@ static void ceiling(void **state)
  */
 static void the_same_is_not_called_different(void **state)
 {
-    enum { COMPARISONS = 60, MANY_ROUNDS = 10, BACKENDS = 3 };
+    enum { COMPARISONS = 40, MANY_ROUNDS = 10, BACKENDS = 3 };
     struct measures rounds[BACKENDS][MANY_ROUNDS];
     struct verdict_series sides[BACKENDS];
     struct verdict verdicts[BACKENDS];
