@@ -48,8 +48,8 @@ void mtmalloc_fork_child(void);
  * size, and for the oversize lock. Rows of kind 0 are not in use; there are gaps.
  *
  * Waits and the oversize row are exact at every moment. In the rows of parents and caches,
- * `acquisitions` and what is in use lag, for each cache by less than 512 buffers taken and as many
- * returned, and less than half of all. mtmalloc_stats_publish() makes up for it.
+ * `acquisitions` and what is in use lag, for each cache by at most 512 buffers taken and as many
+ * returned, and at most half of all. mtmalloc_stats_publish() makes up for it.
  */
 
 /* Rows that the array must have. 0 while there is no memory to start with. */

@@ -5,8 +5,8 @@
  * The lock of a cache counts for itself what it was taken for (lock.h). When n buffers were taken
  * from it, or returned, that is published in the row of its list and size, and in that of the
  * parent lock, which was taken for each buffer that was. n is 1 at first and doubles each time up
- * to MT_STATS_EVERY: so rows lag by less than MT_STATS_EVERY taken and as many returned for each
- * cache, and by less than half of what it did; they are exact after mt_stats_publish_all(). Waits,
+ * to MT_STATS_EVERY: so rows lag by at most MT_STATS_EVERY taken and as many returned for each
+ * cache, and by at most half of what it did; they are exact after mt_stats_publish_all(). Waits,
  * and everything about the oversize lock, are in the rows at once.
  *
  * Rows are in the recording, or in private memory while there is none (see mtmalloc_api.h).
