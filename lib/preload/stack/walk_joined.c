@@ -189,7 +189,6 @@ static always_inline void add_frame(struct joined *walk, struct position at, str
     frame->sp = at.sp;
     frame->fp = at.fp;
     frame->rule = place.rule;
-    frame->id = 0;
     frame->module = (uint8_t)place.module;
 }
 
@@ -198,9 +197,13 @@ static always_inline enum step step(struct joined *walk, struct rule rule, struc
 {
     if (likely(is_short(rule, at)))
         return short_step(&walk->view, rule, at) ? STEP_CALLER : STEP_LOST;
-    if (rule.kind == RULE_NOT_DESCRIBED)
-        return frame_pointer_step(&walk->view, at);
-    return rule.kind == RULE_OUTERMOST ? STEP_OUTERMOST : STEP_LOST;
+    if (rule.kind != RULE_NOT_DESCRIBED)
+        return rule.kind == RULE_OUTERMOST ? STEP_OUTERMOST : STEP_LOST;
+    /* By way of a copy, so that the position itself can stay in the processor's registers. */
+    struct position copy = *at;
+    enum step how = frame_pointer_step(&walk->view, &copy);
+    *at = copy;
+    return how;
 }
 
 /* From the first frame that is not ours, until remembered frames are joined or there are no more.
@@ -252,7 +255,13 @@ static always_inline uint32_t put_together(struct joined *walk)
     uint32_t first = walk->next - walk->added;
     for (uint32_t i = walk->next; i-- > first;) {
         struct memory_frame *frame = &memory->frames[i], *next = frame + 1;
-        *frame = memory->frames[i - first];
+        const struct memory_frame *added = &memory->frames[i - first];
+        frame->pc = added->pc;
+        frame->sp = added->sp;
+        frame->fp = added->fp;
+        frame->rule = added->rule;
+        frame->id = 0;
+        frame->module = added->module;
         frame->flags = flags_of(frame->rule, next->flags);
         frame->modules = next->modules;
         memory->packed[i] = MALLOCTAP_FRAME_OFFSET(frame->pc);
