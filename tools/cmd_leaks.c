@@ -127,8 +127,6 @@ static int check(const struct view_leaks_query *query)
 {
     if (query->growth && (query->since_ns || query->before_ns != UINT64_MAX))
         return bad_input("--growth shows what came and went; leave --since and --before out");
-    if (query->growth && query->from_ns >= query->at_ns)
-        return bad_input("--growth is not before --at: nothing can grow between them");
     if (query->since_ns > query->before_ns)
         return bad_input("--before is before --since: no block is of both");
     return 0;

@@ -117,6 +117,8 @@ int view_leaks_create(struct malloctap_recording *recording, struct view_leaks_q
     ret->running = !strcmp(view_state_name(recording), "running");
     if (ret->running) /* threads are read one after another: to a moment that all of them passed */
         query.at_ns = ret->now_ns;
+    if (query.growth && query.from_ns >= ret->now_ns)
+        return explain(error, recording, "--growth is not before the moment that is looked at");
     if (leaks_read(recording, ticks_query(recording, &query), &ret->leaks, error) < 0)
         return -1;
     if (check(ret, error) < 0) {

@@ -131,22 +131,22 @@ static int read_until(const struct malloctap_recording *recording, uint64_t from
 int leaks_read(const struct malloctap_recording *recording, struct leaks_query query,
                struct leaks *ret, struct malloctap_error *error)
 {
-    uint64_t certain_since = malloctap_recording_header(recording)->overwritten_until, from = 0;
+    uint64_t certain_since = malloctap_recording_header(recording)->overwritten_until, next = 0;
+    int status = 0;
     *ret = (struct leaks){0};
-    if (query.from && query.from < query.at) {
-        if (read_until(recording, 0, query.from, query.tid, ret, error) < 0)
-            return -1;
+    if (query.from) {
+        status = read_until(recording, 0, query.from, query.tid, ret, error);
         subtract_live(ret, &query, certain_since);
-        from = query.from + 1;
+        next = query.from + 1;
     }
-    if (read_until(recording, from, query.at, query.tid, ret, error) < 0) {
+    if (!status)
+        status = read_until(recording, next, query.at, query.tid, ret, error);
+    if (status < 0) {
         leaks_deinit(ret);
         return -1;
     }
     add_live(ret, &query, certain_since);
-    free(ret->live.slots);
-    ret->live.slots = NULL;
-    ret->live.capacity = 0;
+    live_release(&ret->live);
     for (size_t i = 0; i < ret->stack_count; i++)
         leaks_sums_add(&ret->all, &ret->stacks[i].sums);
     return 0;

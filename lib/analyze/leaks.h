@@ -18,7 +18,7 @@ struct leaks_query {
     uint64_t at;     /* what is live then; UINT64_MAX: at the end */
     uint64_t since;  /* only blocks allocated from then on; 0: all */
     uint64_t before; /* only blocks allocated until then; UINT64_MAX: all */
-    uint64_t from;   /* growth: minus what was live then; 0: no growth */
+    uint64_t from;   /* growth: minus what was live then, before `at`; 0: no growth */
     uint32_t tid;    /* only blocks that this thread allocated; 0: all */
 };
 

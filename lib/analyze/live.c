@@ -54,9 +54,16 @@ static void slot_remove(struct live *live, struct live_block *slot)
     live->count--;
 }
 
-void live_deinit(struct live *live)
+void live_release(struct live *live)
 {
     free(live->slots);
+    live->slots = NULL;
+    live->capacity = live->count = 0;
+}
+
+void live_deinit(struct live *live)
+{
+    live_release(live);
     *live = (struct live){0};
 }
 

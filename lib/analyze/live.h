@@ -72,6 +72,9 @@ struct live {
 
 void live_deinit(struct live *live);
 
+/* The blocks go, counts and peak stay: nothing can be added any more. */
+void live_release(struct live *live);
+
 /* Take the next event; in order of time. `owner` is that of a block that it begins. */
 void live_event(struct live *live, const struct malloctap_event *event, uint32_t owner);
 

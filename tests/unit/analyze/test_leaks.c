@@ -1,69 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What is live at which moment, in synthetic recordings whose truth is known. */
-#include "leaks.h"
-#include "recording_builder.h"
+#include "leaks_recording.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
-
-#define START RECORDING_BUILDER_START_TICKS
-
-static const struct leaks_query the_end = {.at = UINT64_MAX, .before = UINT64_MAX};
-
-struct fixture {
-    struct recording_builder *builder;
-    uint64_t first, second; /* threads 101 and 102 */
-    uint32_t stack, other;
-    struct malloctap_recording *recording;
-    struct leaks leaks;
-};
-
-static struct fixture begin(enum malloctap_mode mode)
-{
-    struct fixture f = {.builder = recording_builder_create()};
-    const uint64_t frames[] = {recording_builder_frame(0, 0x1000),
-                               recording_builder_frame(0, 0x2000)};
-    recording_builder_header(f.builder)->mode = mode;
-    f.first = recording_builder_add_thread(f.builder, 101, "first")->thread;
-    f.second = recording_builder_add_thread(f.builder, 102, "second")->thread;
-    f.stack = recording_builder_add_stack(f.builder, frames, 2, 0);
-    f.other = recording_builder_add_stack(f.builder, frames, 1, 0);
-    return f;
-}
-
-static void open_built(struct fixture *f)
-{
-    struct malloctap_error error = {{0}};
-    char path[64];
-    snprintf(path, sizeof path, "/tmp/test_leaks.%d.mtap", getpid());
-    assert_int_equal(recording_builder_write(f->builder, path), 0);
-    if (malloctap_recording_open(path, &f->recording, &error) < 0)
-        fail_msg("%s", error.text);
-    unlink(path);
-}
-
-static void read_leaks(struct fixture *f, struct leaks_query query)
-{
-    struct malloctap_error error = {{0}};
-    if (!f->recording)
-        open_built(f);
-    leaks_deinit(&f->leaks);
-    if (leaks_read(f->recording, query, &f->leaks, &error) < 0)
-        fail_msg("%s", error.text);
-}
-
-static void end(struct fixture *f)
-{
-    leaks_deinit(&f->leaks);
-    malloctap_recording_close(f->recording);
-    recording_builder_destroy(f->builder);
-}
 
 static struct leaks_sums sums_of(const struct fixture *f, uint32_t stack)
 {
@@ -83,17 +27,6 @@ static void assert_sums(const struct fixture *f, uint32_t stack, double blocks, 
 
 /* ---- logged calls; ticks are nanoseconds after the start --------------------------------------
  */
-
-static void add_malloc(struct fixture *f, uint64_t thread, uint64_t ticks, uint32_t stack,
-                       uint64_t address, uint64_t size)
-{
-    struct recording_builder_call call = {.op = MALLOCTAP_OP_MALLOC,
-                                          .stack = stack,
-                                          .ticks = START + ticks,
-                                          .address = address,
-                                          .size = size};
-    recording_builder_add_call(f->builder, thread, &call);
-}
 
 static void add_free(struct fixture *f, uint64_t thread, uint64_t ticks, uint64_t address)
 {
@@ -408,112 +341,6 @@ static void many_blocks_are_all_told_apart(void **state)
     end(&f);
 }
 
-/* ---- groups -----------------------------------------------------------------------------------
- */
-
-struct grouped {
-    struct fixture f;
-    uint32_t app, plugin, libc, loader;
-    uint64_t next;
-    struct suppressions hidden;
-    struct symbols *symbols;
-    struct leaks_groups groups;
-};
-
-static struct grouped begin_groups(void)
-{
-    struct grouped g = {.f = begin(MALLOCTAP_MODE_LOG)};
-    struct recording_builder *builder = g.f.builder;
-    g.app = recording_builder_add_module(builder, "/opt/app", 0, 0x9000, 0);
-    g.plugin = recording_builder_add_module(builder, "/opt/libplugin.so", 0x10000, 0x19000, 0);
-    g.libc = recording_builder_add_module(builder, "/lib/libc.so.6", 0x20000, 0x29000, 0);
-    g.loader =
-        recording_builder_add_module(builder, "/lib/ld-linux-x86-64.so.2", 0x30000, 0x39000, 0);
-    return g;
-}
-
-/* One block of `size`, allocated through two frames. */
-static void add_path(struct grouped *g, uint32_t inner, uint32_t outer, uint64_t outer_offset,
-                     uint32_t flags, uint64_t size)
-{
-    const uint64_t frames[] = {recording_builder_frame(inner, 0x100),
-                               recording_builder_frame(outer, outer_offset)};
-    uint32_t stack = recording_builder_add_stack(g->f.builder, frames, 2, flags);
-    g->next++;
-    add_malloc(&g->f, g->f.first, g->next, stack, g->next * 16, size);
-}
-
-static void group(struct grouped *g, size_t depth, bool runtime)
-{
-    read_leaks(&g->f, the_end);
-    g->symbols = symbols_create(g->f.recording);
-    leaks_group(g->f.recording, g->symbols, &g->f.leaks,
-                (struct leaks_grouping){.depth = depth, .runtime = runtime, .hidden = &g->hidden},
-                &g->groups);
-}
-
-static void end_groups(struct grouped *g)
-{
-    leaks_groups_deinit(&g->groups);
-    symbols_destroy(g->symbols);
-    suppressions_deinit(&g->hidden);
-    end(&g->f);
-}
-
-static void rows_are_sorted_and_merged(void **state)
-{
-    struct grouped g = begin_groups();
-    add_path(&g, g.plugin, g.app, 0x200, 0, 10);
-    add_path(&g, g.app, g.app, 0x200, 0, 25);
-    add_path(&g, g.plugin, g.app, 0x300, 0, 20);
-    group(&g, 1, false);
-    assert_int_equal(g.groups.count, 2);
-    assert_true(g.groups.rows[0].sums.bytes.value == 30 && g.groups.rows[0].merged == 2);
-    assert_true(g.groups.all.bytes.value == 55);
-    end_groups(&g);
-}
-
-static void the_runtimes_own_blocks_are_apart(void **state)
-{
-    struct grouped g = begin_groups();
-    add_path(&g, g.loader, g.app, 0x200, 0, 1);                        /* dlopen */
-    add_path(&g, g.libc, g.loader, 0x200, 0, 2);                       /* an initialiser */
-    add_path(&g, g.libc, g.app, 0x200, 0, 4);                          /* strdup */
-    add_path(&g, g.libc, g.libc, 0x200, MALLOCTAP_STACK_TRUNCATED, 8); /* whose, is cut off */
-    add_path(&g, g.app, g.loader, 0x200, 0, 16);                       /* a constructor */
-    group(&g, 0, false);
-    assert_true(g.groups.runtime.bytes.value == 1 + 2);
-    assert_true(g.groups.all.bytes.value == 4 + 8 + 16);
-    end_groups(&g);
-}
-
-static void the_runtimes_own_blocks_are_shown_when_asked_for(void **state)
-{
-    struct grouped g = begin_groups();
-    add_path(&g, g.loader, g.app, 0x200, 0, 1);
-    group(&g, 0, true);
-    assert_true(g.groups.all.bytes.value == 1 && g.groups.runtime.bytes.value == 0);
-    end_groups(&g);
-}
-
-/* Frames that are cut off by the depth are looked at all the same. */
-static void suppressions_look_at_all_frames(void **state)
-{
-    static const char text[] = "leak:nothing\nleak:/opt/app$\n";
-    struct grouped g = begin_groups();
-    struct malloctap_error error;
-    assert_int_equal(suppressions_parse(&g.hidden, "x", text, sizeof text - 1, &error), 0);
-    add_path(&g, g.plugin, g.app, 0x200, 0, 10);
-    add_path(&g, g.plugin, g.plugin, 0x200, 0, 20);
-    group(&g, 1, false);
-    assert_int_equal(g.groups.count, 1);
-    assert_true(g.groups.rows[0].sums.bytes.value == 20);
-    assert_true(g.groups.suppressed.bytes.value == 10);
-    assert_true(g.groups.by_pattern[0].bytes.value == 0 &&
-                g.groups.by_pattern[1].bytes.value == 10);
-    end_groups(&g);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,10 +359,6 @@ int main(void)
         cmocka_unit_test(a_logged_free_ends_a_sampled_block),
         cmocka_unit_test(a_ring_claims_only_what_it_still_has_whole),
         cmocka_unit_test(many_blocks_are_all_told_apart),
-        cmocka_unit_test(rows_are_sorted_and_merged),
-        cmocka_unit_test(the_runtimes_own_blocks_are_apart),
-        cmocka_unit_test(the_runtimes_own_blocks_are_shown_when_asked_for),
-        cmocka_unit_test(suppressions_look_at_all_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
