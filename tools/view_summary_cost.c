@@ -24,14 +24,16 @@ static double probed_calls(const struct summary *summary)
     return calls;
 }
 
-/* Share of them that one thing happened to: "1.2 %", or "1 in 20,000" where it is small. */
+/* Share of them that one thing happened to: "1.2 % of calls", or "1 in 20,000 calls" where it is
+ * small. */
 static struct emit_text calls_share(const struct summary *summary, enum malloctap_probe class)
 {
     double share = class_of(summary, class)->calls.value / probed_calls(summary);
-    if (share <= 0 || share >= 0.001)
-        return emit_percent(share);
     struct emit_text text;
-    snprintf(text.text, sizeof text.text, "1 in %.32s", emit_count(1 / share).text);
+    if (share <= 0 || share >= 0.001)
+        snprintf(text.text, sizeof text.text, "%.30s of calls", emit_percent(share).text);
+    else
+        snprintf(text.text, sizeof text.text, "1 in %.30s calls", emit_count(1 / share).text);
     return text;
 }
 
@@ -55,8 +57,8 @@ static void print_waiting(const struct summary *summary, FILE *out)
         print_no_waiting(summary, out);
         return;
     }
-    fprintf(out, "%s of calls waited, %s in all",
-            calls_share(summary, MALLOCTAP_PROBE_BLOCKED).text, emit_duration(wait_ns).text);
+    fprintf(out, "%s waited, %s in all", calls_share(summary, MALLOCTAP_PROBE_BLOCKED).text,
+            emit_duration(wait_ns).text);
     if (summary->wait_range.high > summary->wait_range.low)
         fprintf(out, " (95 %%: %s to %s)", emit_duration(wait_ns * summary->wait_range.low).text,
                 emit_duration(wait_ns * summary->wait_range.high).text);
@@ -70,7 +72,7 @@ static void print_waiting(const struct summary *summary, FILE *out)
 static void print_other_classes(const struct summary *summary, FILE *out)
 {
     const struct aggregate_class *faulting = class_of(summary, MALLOCTAP_PROBE_FAULTING);
-    fprintf(out, "  the others   %s fast", calls_share(summary, MALLOCTAP_PROBE_FAST).text);
+    fprintf(out, "  the others   %s were fast", calls_share(summary, MALLOCTAP_PROBE_FAST).text);
     if (faulting->samples)
         fprintf(out, "; %s got pages from the kernel, %s in all",
                 calls_share(summary, MALLOCTAP_PROBE_FAULTING).text,
@@ -79,7 +81,7 @@ static void print_other_classes(const struct summary *summary, FILE *out)
         fprintf(out, "; %s lost the processor, their time is left out",
                 calls_share(summary, MALLOCTAP_PROBE_PREEMPTED).text);
     if (class_of(summary, MALLOCTAP_PROBE_UNCLASSED)->samples)
-        fprintf(out, "; of %s it is not known",
+        fprintf(out, "; %s may have waited, which is not known",
                 calls_share(summary, MALLOCTAP_PROBE_UNCLASSED).text);
     fputc('\n', out);
 }

@@ -71,7 +71,7 @@ void footprints_read(const struct malloctap_recording *recording, struct footpri
     *ret = (struct footprints){0};
     if (header->overwritten_until || header->lost_since || header->control.mode)
         return;
-    bool complete = read_events(&reading) && reading.live.sampled;
+    bool complete = read_events(&reading) && reading.live.sampled && !reading.live.untracked;
     if (complete && header->rss_bytes)
         ret->end = sum_up(&reading, header->end_ticks, header->rss_bytes);
     if (!complete || reading.inherited)

@@ -26,7 +26,8 @@ struct footprints {
 
 /*
  * Both stay unknown where blocks were not sampled all the time (a log, a mode that was switched),
- * or where records of them were lost or cannot be read. Memory for each sampled block that is live.
+ * or where records of them were lost or cannot be read, or the end of some would have gone unseen.
+ * Memory for each sampled block that is live.
  */
 void footprints_read(const struct malloctap_recording *recording, struct footprints *ret);
 

@@ -139,6 +139,17 @@ static void missing_records_make_it_unknown(void **state)
     assert_unknown(fixture);
 }
 
+/* A block whose end would have gone unseen is not live for certain, and not dead. */
+static void untracked_blocks_make_it_unknown(void **state)
+{
+    struct fixture *fixture = *state;
+    struct malloctap_sample untracked = block(35, 100, 104, 100);
+    add_blocks(fixture);
+    untracked.flags = MALLOCTAP_SAMPLE_UNTRACKED;
+    recording_builder_add_alloc(fixture->builder, fixture->thread, untracked);
+    assert_unknown(fixture);
+}
+
 static void nothing_sampled_is_unknown(void **state)
 {
     assert_unknown(*state);
@@ -151,6 +162,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_usable_sizes_rounding_is_unknown, begin, end),
         cmocka_unit_test_setup_teardown(an_inherited_peak_says_nothing, begin, end),
         cmocka_unit_test_setup_teardown(missing_records_make_it_unknown, begin, end),
+        cmocka_unit_test_setup_teardown(untracked_blocks_make_it_unknown, begin, end),
         cmocka_unit_test_setup_teardown(nothing_sampled_is_unknown, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
