@@ -169,9 +169,8 @@ static void *idle(void *argument)
 static void forks_with_threads(void)
 {
     pthread_t id;
-    CHECK(pthread_create(&id, NULL, idle, NULL) == 0);
+    CHECK(pthread_create(&id, NULL, idle, NULL) == 0 && pthread_detach(id) == 0);
     forks();
-    pthread_join(id, NULL);
 }
 CHILD_TEST(forks_with_threads)
 
