@@ -34,9 +34,9 @@ struct joined {
     struct places places;
     struct stack_view view;
     uint32_t limit;
-    uint32_t next;  /* the innermost remembered frame that may still be met */
-    uint32_t trust; /* frames inside this one are known to lead elsewhere than they did */
+    uint32_t next;  /* the innermost remembered frame that was not passed */
     uint32_t added; /* frames walked, at the start of the arrays */
+    uint32_t trust; /* frames inside this one are known to lead elsewhere than they did */
 };
 
 /* How a walk ended. */
@@ -77,21 +77,23 @@ static always_inline bool leads_on(struct stack_view *view, const struct memory_
            holds(view, words_from(next->sp, rule.fp), next->fp);
 }
 
-/* Whether the frames from this one on are all there is, or more than is wanted. */
-static always_inline bool suffices(const struct joined *walk, uint32_t index)
+/* Whether so many frames, the remembered ones among them, are all there are, or more than are
+ * wanted. */
+static always_inline bool suffices(const struct joined *walk, uint32_t count)
 {
-    uint64_t last = walk->places.memory->frames[MEMORY_FRAMES - 1].rule;
-    return rule_unpack(last).kind != RULE_NONE || walk->added + MEMORY_FRAMES - index > walk->limit;
+    return count > walk->limit || walk->places.memory->frames[MEMORY_FRAMES - 1].rule != CUT_OFF;
 }
 
 /* Whether all is as remembered from this frame on, where the walk is. */
-static always_inline bool joins(struct joined *walk, struct position at, uint32_t index)
+static always_inline bool joins(struct joined *walk, struct position at, uint32_t index,
+                                uint32_t added)
 {
     const struct memory_frame *frames = walk->places.memory->frames;
     const struct memory_frame *frame = &frames[index];
     if (index < walk->trust ||
         ((frame->flags & MEMORY_NEEDS_FP) && !(at.fp_known && at.fp == frame->fp)) ||
-        !suffices(walk, index) || !places_verify(&walk->places, frame->modules))
+        !suffices(walk, added + MEMORY_FRAMES - index) ||
+        !places_verify(&walk->places, frame->modules))
         return false;
     for (; !(frame->flags & MEMORY_END) && frame < &frames[MEMORY_FRAMES]; frame++) {
         if (unlikely(!leads_on(&walk->view, frame))) {
@@ -103,14 +105,12 @@ static always_inline bool joins(struct joined *walk, struct position at, uint32_
 }
 
 /* Pass the remembered frames that are inside the walk's. Whether the next one is at its place. */
-static always_inline bool meets(struct joined *walk, struct position at)
+static always_inline bool meets(const struct memory_frame *frames, struct position at,
+                                uint32_t *next)
 {
-    const struct memory_frame *frames = walk->places.memory->frames;
-    uint32_t next = walk->next;
-    while (next < MEMORY_FRAMES && frames[next].sp < at.sp)
-        next++;
-    walk->next = next;
-    return next < MEMORY_FRAMES && frames[next].sp == at.sp && frames[next].pc == at.pc;
+    while (*next < MEMORY_FRAMES && frames[*next].sp < at.sp)
+        ++*next;
+    return *next < MEMORY_FRAMES && frames[*next].sp == at.sp && frames[*next].pc == at.pc;
 }
 
 /* ---- the walk ---------------------------------------------------------------------------------
@@ -180,11 +180,11 @@ static noinline bool find_way_out(struct joined *walk, const struct walk_own *ow
     return !at->exact;
 }
 
-/* One more frame at the start of the arrays. If a remembered one is overwritten, so is its sp, with
+/* A frame for the start of the arrays. If a remembered one is overwritten, so is its sp, with
  * one that will be passed: what is joined is always behind what was added. */
-static always_inline void add_frame(struct joined *walk, struct position at, struct place place)
+static always_inline void add_frame(struct memory_frame *frame, struct position at,
+                                    struct place place)
 {
-    struct memory_frame *frame = &walk->places.memory->frames[walk->added++];
     frame->pc = at.pc;
     frame->sp = at.sp;
     frame->fp = at.fp;
@@ -211,26 +211,36 @@ static always_inline enum step step(struct joined *walk, struct rule rule, struc
 static always_inline enum outcome walk_on(struct joined *walk, struct position *ret)
 {
     const uint32_t most = (MEMORY_FRAMES + walk->limit) / 2; /* and room to move on either side */
+    struct memory_frame *frames = walk->places.memory->frames;
     struct position at = *ret;
     enum step how = STEP_CALLER;
-    while (how == STEP_CALLER && at.pc != 0 && walk->added < most) {
+    uint32_t next = walk->next, added = 0;
+    bool joined = false;
+    while (how == STEP_CALLER && at.pc != 0 && added < most) {
         struct place place;
-        if (meets(walk, at) && joins(walk, at, walk->next))
-            return OUTCOME_JOINED;
-        if (!places_find(&walk->places, position_place(&at), &place))
+        joined = meets(frames, at, &next) && joins(walk, at, next, added);
+        if (joined)
+            break;
+        if (unlikely(!places_find(&walk->places, position_place(&at), &place))) {
+            walk->added = added;
             return OUTCOME_LOST;
+        }
         struct rule rule = rule_unpack(place.rule);
         if (unlikely(!is_code(place.module != NO_MODULE, rule, at.pc)))
             break;
-        add_frame(walk, at, place);
+        add_frame(&frames[added++], at, place);
         if (unlikely(walk->places.forgotten))
-            walk->next = MEMORY_FRAMES;
+            next = MEMORY_FRAMES;
         how = step(walk, rule, &at);
     }
     *ret = at;
+    walk->next = next;
+    walk->added = added;
+    if (joined)
+        return OUTCOME_JOINED;
     if (how == STEP_OUTERMOST || (how == STEP_CALLER && at.pc == 0))
         return OUTCOME_WHOLE;
-    return walk->added > walk->limit ? OUTCOME_CUT : OUTCOME_LOST;
+    return added > walk->limit ? OUTCOME_CUT : OUTCOME_LOST;
 }
 
 static always_inline uint8_t flags_of(uint64_t word, uint8_t next)
