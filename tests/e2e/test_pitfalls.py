@@ -126,48 +126,15 @@ def test_backend_that_calls_public_names(place):
 VARIANTS = ({}, {"calls": 1}, {"mode": "log"}, {"backend": "mtmalloc"})
 
 
-def check_same(place, arguments, **options):
-    """Tapped as plain: exit status and output. What the tap itself said is returned."""
-    plain = run(arguments, place)
-    check_exit(plain, 0, f"{arguments}, plain")
-    done = run(arguments, place, tapped(place / "x.mtap", **options))
-    check_exit(done, 0, f"{arguments} {options}")
-    check_equal(done.stdout, plain.stdout, f"{arguments} {options}: output")
-    check_readable(place / "x.mtap", f"{arguments} {options}")
-    for path in place.glob("x*.mtap"):
-        path.unlink()
-    return done.stderr.decode()
-
-
-def test_customs(place):
-    """What programs do around malloc: see tests/programs/customs.c."""
-    place.chmod(0o777)
-    names = run([program("customs")], place).stdout.decode().split()
-    for name in names:
-        for options in VARIANTS:
-            # mtmalloc has no figures of glibc's heap to tell.
-            if name == "introspection" and "backend" in options:
-                continue
-            said = check_same(place, [program("customs"), name, PROGRAMS / "libfirst_plugin.so"],
-                              **options)
-            if name == "other_namespace":
-                check("namespace of their own" in said, f"the second heap is not told of: {said!r}")
-            else:
-                check_equal(said, "", f"{name} {options}: said")
-
-
-def test_customs_of_cpp(place):
-    for options in VARIANTS:
-        check_equal(check_same(place, [program("cpp_customs")], **options), "", f"said, {options}")
-
-
 def test_calls_before_the_start(place):
     """Blocks from before a backend is known are good for everything, to the end."""
     library = PROGRAMS / "libearly_calls.so"
     for options in VARIANTS:
-        environment = tapped(place / "x.mtap", [library], **options)
+        # What is said of the bad option is said before there is a backend.
+        environment = tapped(place / "x.mtap", [library], nosuchoption=1, **options)
         done = run([program("shares"), 1000], place, environment)
         check_exit(done, 0, f"early_calls {options}")
+        check_one_line(done.stderr, f"early_calls {options}")
         check_readable(place / "x.mtap", f"early_calls {options}")
         (place / "x.mtap").unlink()
 
@@ -271,3 +238,12 @@ def test_addresses_in_order_of_time(place):
         elif record["op"] == "free" and record["address"] in live:
             live.remove(record["address"])
     check(len(live) < 100, f"{len(live)} blocks without an end")
+
+
+def test_the_unwinder_starts_on_its_own_account(place):
+    """What libunwind allocates, and the loader for it, is none of the program's calls."""
+    recording, truth = place / "x.mtap", place / "truth"
+    done = run([program("counts"), 1, "exit", truth], place,
+               tapped(recording, walker="libunwind", calls=1))
+    check_exit(done, 0, "counts")
+    check_threads(recording, read_rows(truth), "walker=libunwind")

@@ -201,7 +201,7 @@ static void undumpable(const char *unused)
 static void many_forks(const char *unused)
 {
     int good = 0;
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 100; i++) {
         int status = 1;
         pid_t child = fork();
         if (child == 0)

@@ -4,11 +4,12 @@
  * again by whoever comes next.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-enum { PAIRS = 2, BLOCKS = 10000 };
+enum { PAIRS = 2, BLOCKS = 3000 };
 
 static _Atomic(void *) places[PAIRS];
 
@@ -17,8 +18,10 @@ static void *make(void *place)
     _Atomic(void *) *mine = place;
     for (int i = 0; i < BLOCKS; i++) {
         void *block = malloc(2000), *empty = NULL;
-        while (!atomic_compare_exchange_weak(mine, &empty, block))
+        while (!atomic_compare_exchange_weak(mine, &empty, block)) {
             empty = NULL;
+            sched_yield();
+        }
     }
     return NULL;
 }
@@ -28,8 +31,10 @@ static void *drop(void *place)
     _Atomic(void *) *mine = place;
     for (int i = 0; i < BLOCKS;) {
         void *block = atomic_exchange(mine, NULL);
-        if (block == NULL)
+        if (block == NULL) {
+            sched_yield();
             continue;
+        }
         free(block);
         i++;
     }

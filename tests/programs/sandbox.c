@@ -36,7 +36,6 @@ static const int allowed[] = {
     SYS_rseq,
     SYS_set_robust_list,
     SYS_sched_getaffinity,
-    SYS_gettid,
     SYS_getrandom,
     SYS_clock_gettime,
 };
