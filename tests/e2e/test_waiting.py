@@ -8,7 +8,7 @@ from waiting_truth import *
 
 # Most calls are sampled, so that what few of them do is seen whatever else the machine does.
 MOST_CALLS = {"calls": 1, "bytes": 128}
-CONTENDED = (4, 1000, 1000, 200000)  # a call holds the lock far longer than its thread thinks
+CONTENDED = (4, 600, 1000, 200000)  # a call holds the lock far longer than its thread thinks
 
 
 def check_none_waits(estimate, what):
