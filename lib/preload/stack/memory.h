@@ -51,7 +51,7 @@ struct memory_way {
 /* A module met; id 0: this slot is free. */
 struct memory_module {
     uint64_t low, high; /* a range that is the module's alone */
-    uint64_t bias;
+    uint64_t packing;   /* an address in it plus this is a frame as the depot stores it */
     uint64_t id;
 };
 
@@ -70,12 +70,11 @@ struct stack_memory {
     uint16_t last_module; /* found last */
     uint16_t kept;        /* the modules that stay for as long as the process lives, a bit each */
     struct memory_way way;
-    struct memory_module modules[MEMORY_MODULES];
+    struct memory_module modules[MEMORY_MODULES + 1]; /* last: none, for addresses in no module */
     struct memory_place places[MEMORY_PLACES];
-    uint64_t packed[MEMORY_FRAMES];     /* as the depot stores them */
-    uint64_t hashes[MEMORY_FRAMES + 1]; /* of the frame and all outside it; last: 0 */
-    struct memory_frame
-        frames[MEMORY_FRAMES + 1]; /* last: where the outermost frame's step leads */
+    uint64_t packed[MEMORY_FRAMES];                /* as the depot stores them */
+    uint64_t hashes[MEMORY_FRAMES + 1];            /* of the frame and all outside it; last: 0 */
+    struct memory_frame frames[MEMORY_FRAMES + 1]; /* last: where the outermost one's step leads */
 };
 
 #endif

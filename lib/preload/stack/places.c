@@ -19,6 +19,12 @@ void places_forget_all(struct places *places)
         forget_module(places, slot);
 }
 
+/* Modulo 2^64: adding it takes the bias off and puts the id in. */
+static uint64_t packing_of(const struct module *module)
+{
+    return ((uint64_t)module->id << 48) - module->object.bias;
+}
+
 static bool verify(struct places *places, uint32_t slot)
 {
     struct memory_module known = places->memory->modules[slot];
@@ -27,7 +33,7 @@ static bool verify(struct places *places, uint32_t slot)
         return false;
     if (modules_identify(&places->tables->module_index, known.low, &now) && known.id == now.id &&
         known.low == now.object.low && known.high == now.object.high &&
-        known.bias == now.object.bias) {
+        known.packing == packing_of(&now)) {
         places->verified |= 1u << slot;
         return true;
     }
@@ -65,7 +71,7 @@ static bool add_module(struct places *places, const struct module *module, uint3
     if (slot == MEMORY_MODULES || module->id == 0)
         return false;
     memory->modules[slot] =
-        (struct memory_module){object->low, object->high, object->bias, module->id};
+        (struct memory_module){object->low, object->high, packing_of(module), module->id};
     if (objects_kept(object))
         memory->kept |= (uint16_t)(1u << slot);
     places->verified |= 1u << slot;
@@ -106,7 +112,7 @@ noinline bool places_find_slowly(struct places *places, uintptr_t address, struc
         return true;
     places->memory->last_module = (uint16_t)ret->module;
     struct memory_module module = places->memory->modules[ret->module];
-    rule_key key = module.id << 48 | MALLOCTAP_FRAME_OFFSET(address - module.bias);
+    rule_key key = address + module.packing;
     if (!rule_cache_find(places->rules, key, &rule) &&
         !learn_rule(places, address, (uint32_t)module.id, &rule))
         return false;

@@ -36,7 +36,8 @@ struct joined {
     uint32_t limit;
     uint32_t next;  /* the innermost remembered frame that was not passed */
     uint32_t added; /* frames walked, at the start of the arrays */
-    uint32_t trust; /* frames inside this one are known to lead elsewhere than they did */
+    /* Remembered frames inside this one are known to lead elsewhere than they did. */
+    const struct memory_frame *trust;
 };
 
 /* How a walk ended. */
@@ -85,19 +86,18 @@ static always_inline bool suffices(const struct joined *walk, uint32_t count)
 }
 
 /* Whether all is as remembered from this frame on, where the walk is. */
-static always_inline bool joins(struct joined *walk, struct position at, uint32_t index,
+static always_inline bool joins(struct joined *walk, struct position at,
+                                const struct memory_frame *frame, const struct memory_frame *end,
                                 uint32_t added)
 {
-    const struct memory_frame *frames = walk->places.memory->frames;
-    const struct memory_frame *frame = &frames[index];
-    if (index < walk->trust ||
+    if (frame < walk->trust ||
         ((frame->flags & MEMORY_NEEDS_FP) && !(at.fp_known && at.fp == frame->fp)) ||
-        !suffices(walk, added + MEMORY_FRAMES - index) ||
+        !suffices(walk, added + (uint32_t)(end - frame)) ||
         !places_verify(&walk->places, frame->modules))
         return false;
-    for (; !(frame->flags & MEMORY_END) && frame < &frames[MEMORY_FRAMES]; frame++) {
+    for (; !(frame->flags & MEMORY_END) && frame < end; frame++) {
         if (unlikely(!leads_on(&walk->view, frame))) {
-            walk->trust = (uint32_t)(frame + 1 - frames);
+            walk->trust = frame + 1;
             return false;
         }
     }
@@ -105,12 +105,12 @@ static always_inline bool joins(struct joined *walk, struct position at, uint32_
 }
 
 /* Pass the remembered frames that are inside the walk's. Whether the next one is at its place. */
-static always_inline bool meets(const struct memory_frame *frames, struct position at,
-                                uint32_t *next)
+static always_inline bool meets(struct position at, const struct memory_frame **next,
+                                const struct memory_frame *end)
 {
-    while (*next < MEMORY_FRAMES && frames[*next].sp < at.sp)
+    while (*next < end && (*next)->sp < at.sp)
         ++*next;
-    return *next < MEMORY_FRAMES && frames[*next].sp == at.sp && frames[*next].pc == at.pc;
+    return *next < end && (*next)->sp == at.sp && (*next)->pc == at.pc;
 }
 
 /* ---- the walk ---------------------------------------------------------------------------------
@@ -214,14 +214,15 @@ static always_inline enum outcome walk_on(struct joined *walk, struct position *
     struct memory_frame *frames = walk->places.memory->frames;
     struct position at = *ret;
     enum step how = STEP_CALLER;
-    uint32_t next = walk->next, added = 0;
+    const struct memory_frame *next = &frames[walk->next], *end = &frames[MEMORY_FRAMES];
+    uint32_t added = 0;
     bool joined = false;
     while (how == STEP_CALLER && at.pc != 0 && added < most) {
         struct place place;
-        joined = meets(frames, at, &next) && joins(walk, at, next, added);
+        joined = meets(at, &next, end) && joins(walk, at, next, end, added);
         if (joined)
             break;
-        if (unlikely(!places_find(&walk->places, position_place(&at), &place))) {
+        if (unlikely(!places_find(&walk->places, at.pc - 1, &place))) {
             walk->added = added;
             return OUTCOME_LOST;
         }
@@ -230,11 +231,11 @@ static always_inline enum outcome walk_on(struct joined *walk, struct position *
             break;
         add_frame(&frames[added++], at, place);
         if (unlikely(walk->places.forgotten))
-            next = MEMORY_FRAMES;
+            next = end;
         how = step(walk, rule, &at);
     }
     *ret = at;
-    walk->next = next;
+    walk->next = (uint32_t)(next - frames);
     walk->added = added;
     if (joined)
         return OUTCOME_JOINED;
@@ -263,24 +264,22 @@ static always_inline uint32_t put_together(struct joined *walk)
 {
     struct stack_memory *memory = walk->places.memory;
     uint32_t first = walk->next - walk->added;
-    for (uint32_t i = walk->next; i-- > first;) {
-        struct memory_frame *frame = &memory->frames[i], *next = frame + 1;
-        const struct memory_frame *added = &memory->frames[i - first];
-        frame->pc = added->pc;
-        frame->sp = added->sp;
-        frame->fp = added->fp;
-        frame->rule = added->rule;
+    const struct memory_frame *from = &memory->frames[walk->added];
+    struct memory_frame *next = &memory->frames[walk->next];
+    uint64_t hash = memory->hashes[walk->next];
+    for (uint32_t i = walk->next; i-- > first; next--) {
+        struct memory_frame *frame = next - 1;
+        uint32_t module = (--from)->module;
+        frame->pc = from->pc;
+        frame->sp = from->sp;
+        frame->fp = from->fp;
+        frame->rule = from->rule;
         frame->id = 0;
-        frame->module = added->module;
+        frame->module = (uint8_t)module;
+        frame->modules = (uint16_t)(next->modules | 1u << module); /* none has no bit */
         frame->flags = flags_of(frame->rule, next->flags);
-        frame->modules = next->modules;
-        memory->packed[i] = MALLOCTAP_FRAME_OFFSET(frame->pc);
-        if (likely(frame->module < MEMORY_MODULES)) {
-            const struct memory_module *module = &memory->modules[frame->module];
-            frame->modules |= (uint16_t)(1u << frame->module);
-            memory->packed[i] = module->id << 48 | MALLOCTAP_FRAME_OFFSET(frame->pc - module->bias);
-        }
-        memory->hashes[i] = depot_hash_add(memory->hashes[i + 1], memory->packed[i]);
+        memory->packed[i] = frame->pc + memory->modules[module].packing;
+        memory->hashes[i] = hash = depot_hash_add(hash, memory->packed[i]);
     }
     return first;
 }
