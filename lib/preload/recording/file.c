@@ -157,7 +157,8 @@ bool file_fill(void *memory, uint64_t size)
     return !fills_holes || SYS_RETRY(syscall(SYS_madvise, memory, size, MADV_POPULATE_WRITE)) == 0;
 }
 
-/* Pages one by one: read ahead of the holes, the kernel would clear megabytes at the first touch. */
+/* Pages one by one: read ahead of the holes, the kernel would clear megabytes at the first touch.
+ */
 static void *map_file(int fd, uint64_t offset, uint64_t size)
 {
     void *memory = sys_map(size, MAP_SHARED, fd, offset);
@@ -187,25 +188,31 @@ static void *lengthen_and_map(int fd, uint64_t offset, uint64_t size, bool fille
     return there ? map_file(fd, offset, size) : NULL;
 }
 
-/* Allocate the first `filled` bytes, and the others too unless they can be filled later. */
+/* Allocate the first `filled` bytes; map as many of the others as can be had, to be filled later
+ * or, where this kernel cannot, allocated now. */
 static void *map_with_holes(int fd, uint64_t filled, uint64_t *wanted)
 {
+    const uint64_t allocated_at_once = 1u << 20;
     if (!allocate(fd, 0, filled))
         return NULL;
     if (!within_size_limit(*wanted))
         *wanted = filled;
-    uint64_t size = *wanted;
-    if (size > filled && syscall(SYS_ftruncate, fd, size) != 0)
-        return NULL;
-    void *memory = map_file(fd, 0, size);
+    void *memory = NULL;
+    if (*wanted == filled || syscall(SYS_ftruncate, fd, *wanted) == 0)
+        memory = map_file(fd, 0, *wanted);
+    if (memory == NULL && *wanted > filled && syscall(SYS_ftruncate, fd, filled) == 0) {
+        *wanted = filled;
+        memory = map_file(fd, 0, filled);
+    }
     if (memory == NULL)
         return NULL;
     fills_holes = syscall(SYS_madvise, memory, 4096, MADV_POPULATE_WRITE) == 0;
-    if (!fills_holes && !allocate(fd, filled, size - filled)) {
-        sys_unmap(memory, size);
-        return NULL;
-    }
-    return memory;
+    uint64_t holes = *wanted - filled;
+    if (fills_holes || holes == 0 || (holes <= allocated_at_once && allocate(fd, filled, holes)))
+        return memory;
+    sys_unmap((char *)memory + filled, holes);
+    *wanted = filled;
+    return syscall(SYS_ftruncate, fd, filled) == 0 ? memory : NULL;
 }
 
 /* A name beside /dev/null, say, is not what was meant. */

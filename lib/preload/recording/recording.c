@@ -14,9 +14,12 @@
 #include <time.h>
 
 /* Bytes mapped at the start, header included. What a small program takes fits in the first; what
- * one that may shut itself in has for good is 1024 threads, some 10 000 stacks, 100 000 records. */
+ * one that may shut itself in has for good is 1024 threads, some 10 000 stacks, 100 000 records. A
+ * log of such a one would rather risk the call that allocates more, which allocators make too, than
+ * be lost: so much is mapped for it, and allocated as it is used. */
 #define FIRST_SIZE (768u << 10)
 #define FROZEN_SIZE (16u << 20)
+#define FROZEN_LOG_SIZE (4ull << 30)
 
 static struct recording {
     struct malloctap_header *header;
@@ -24,7 +27,8 @@ static struct recording {
     char *room;   /* mapped and not used yet: what begins at `end` */
     uint64_t room_bytes;
     bool in_file;
-    bool frozen; /* `room` is all there will be */
+    bool frozen; /* `room` is all there will be, and what lies before `allocated` is allocated */
+    char *allocated;
 } WIPED recording;
 
 /* What may be mapped from a parent's recording. Not wiped: a child finds here what to let go of. */
@@ -113,11 +117,12 @@ static bool recording_was_wiped(void)
     return __atomic_load_n(&recording.header, __ATOMIC_RELAXED) == NULL;
 }
 
-/* Chunks are allocated when they are claimed: many are added at a time, and few may be used. Not so
- * where the kernel may not be asked later. */
-static bool filled_later(enum malloctap_extent_kind kind)
+/* Chunks are allocated when they are claimed: many are added at a time, and few may be used. Not
+ * what was allocated at the start because the kernel may not be asked later. */
+static bool filled_later(enum malloctap_extent_kind kind, const void *memory)
 {
-    return kind == MALLOCTAP_EXTENT_CHUNKS && !recording.frozen && recording.in_file;
+    return kind == MALLOCTAP_EXTENT_CHUNKS && recording.in_file &&
+           (!recording.frozen || (const char *)memory >= recording.allocated);
 }
 
 /* Beyond the room: another part of the file. What was left of the room stays a hole in it. */
@@ -126,7 +131,7 @@ static void *map_beyond_room(enum malloctap_extent_kind kind, uint64_t size)
     if (recording.frozen || recording_was_wiped())
         return NULL;
     uint64_t offset = recording.end + recording.room_bytes;
-    void *memory = recording.in_file ? file_extend(&file, offset, size, !filled_later(kind))
+    void *memory = recording.in_file ? file_extend(&file, offset, size, !filled_later(kind, NULL))
                                      : sys_map_anonymous(size);
     if (memory == NULL || recording_was_wiped())
         return NULL;
@@ -142,8 +147,9 @@ static void *map_more(enum malloctap_extent_kind kind, uint64_t size)
     if (recording.room_bytes < size)
         return map_beyond_room(kind, size);
     char *memory = recording.room;
+    bool allocated = memory + size <= recording.allocated;
     bool filled =
-        !recording.in_file || recording.frozen || filled_later(kind) || file_fill(memory, size);
+        !recording.in_file || allocated || filled_later(kind, memory) || file_fill(memory, size);
     /* Meanwhile a signal handler may have forked, and this be the child, where all was wiped. */
     if (!filled || recording_was_wiped())
         return NULL;
@@ -162,24 +168,29 @@ static bool lacks_space(int error)
  * all of it is allocated now, or as much as there is space for. */
 static struct malloctap_header *map_first(bool child, bool frozen, int *error)
 {
-    uint64_t size = frozen ? FROZEN_SIZE : FIRST_SIZE;
+    bool long_log = frozen && config.mode == MALLOCTAP_MODE_LOG && config.ring == 0;
+    uint64_t allocated = frozen ? FROZEN_SIZE : MALLOCTAP_HEADER_SIZE, size;
     void *memory = NULL;
     *error = 0;
     if (!child || config.children) {
-        do
-            memory = file_create(&file, child, frozen ? size : MALLOCTAP_HEADER_SIZE, &size);
-        while (memory == NULL && frozen && lacks_space(errno) && (size /= 4) >= FIRST_SIZE);
+        do {
+            size = long_log ? FROZEN_LOG_SIZE : frozen ? allocated : FIRST_SIZE;
+            memory = file_create(&file, child, allocated, &size);
+        } while (memory == NULL && frozen && lacks_space(errno) && (allocated /= 4) >= FIRST_SIZE);
         *error = errno;
         recording.in_file = memory != NULL;
     }
-    if (memory == NULL)
+    if (memory == NULL) {
+        size = FIRST_SIZE;
         memory = sys_map_anonymous(size);
+    }
     if (memory == NULL)
         return NULL;
     remember_mapping(memory, size);
     recording.end = MALLOCTAP_HEADER_SIZE;
     recording.room = (char *)memory + MALLOCTAP_HEADER_SIZE;
     recording.room_bytes = size - MALLOCTAP_HEADER_SIZE;
+    recording.allocated = (char *)memory + allocated;
     return memory;
 }
 
@@ -305,12 +316,12 @@ void *recording_add_extent(enum malloctap_extent_kind kind, uint64_t size)
 
 bool recording_fill(void *memory, uint64_t size)
 {
-    return !filled_later(MALLOCTAP_EXTENT_CHUNKS) || file_fill(memory, size);
+    return !filled_later(MALLOCTAP_EXTENT_CHUNKS, memory) || file_fill(memory, size);
 }
 
 void recording_let_go(void *memory, uint64_t size)
 {
-    if (filled_later(MALLOCTAP_EXTENT_CHUNKS))
+    if (filled_later(MALLOCTAP_EXTENT_CHUNKS, memory))
         file_let_go(memory, size);
 }
 

@@ -243,6 +243,7 @@ static void *claim_and_count(void *unused)
 /* Far more threads than have rows: old ones are folded, none is forgotten. */
 static void threads_body(void)
 {
+    size_class_prepare();
     enum { THREADS = 3000 };
     recording_open(false, false, "");
     for (int i = 0; i < THREADS; i++) {
