@@ -57,7 +57,8 @@ static const uint32_t first_size[AREA_KINDS] = {
 struct area *area_of(enum malloctap_extent_kind kind)
 {
     struct area *area = &state.areas[kind];
-    area->kind = kind;
+    if (area->kind != kind) /* a line that all threads read: not to be written each time */
+        area->kind = kind;
     return area;
 }
 
