@@ -250,6 +250,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     const char *ending = argc > 2 ? argv[2] : "exit";
+    born(data_name, const_cast<void *>(cache::kept_line()), 72);
     int file = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0600);
     plant(1);
     moment();

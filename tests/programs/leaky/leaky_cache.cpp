@@ -14,6 +14,18 @@ template <typename T> __attribute__((noinline)) T *make(size_t count)
 
 namespace cache {
 
+__attribute__((noinline)) char *first_line()
+{
+    return make<char>(72);
+}
+
+static char *const kept = first_line(); /* by the library's own initialiser */
+
+const void *kept_line()
+{
+    return kept;
+}
+
 __attribute__((noinline)) Entry *Cache::remember(size_t size)
 {
     Entry *entry = new Entry;
