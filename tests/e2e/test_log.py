@@ -133,6 +133,16 @@ def test_size_classes_are_those_of_the_sizes(place):
             check_equal(rows[least][operation], operations[operation], f"{operation} from {least}")
 
 
+def test_short_threads_take_a_chunk_each(place):
+    """Also where calls follow after a thread has announced its end."""
+    recording = place / "threads.mtap"
+    threads, chunk = 500, 16 << 10
+    done = run([program("threads_many"), threads, 1], place, tapped(recording, mode="log", ring=0))
+    check_exit(done, 0, "short threads")
+    taken = recording.stat().st_blocks * 512
+    check(taken < (threads * 3 // 2) * chunk + (4 << 20), f"{threads} threads took {taken} bytes")
+
+
 class Worker:
     """A tapped program that allocates when told to."""
 

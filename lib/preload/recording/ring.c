@@ -115,9 +115,35 @@ void ring_release(struct ring_writer *writer)
     struct malloctap_chunk *chunk = __atomic_exchange_n(&writer->chunk, NULL, __ATOMIC_RELAXED);
     if (chunk == NULL)
         return;
+    writer->sealed = chunk;
     chunk->last_ticks = writer->last_ticks;
     __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
     recording_let_go(chunk, RECORDING_CHUNK_SIZE);
+}
+
+static bool fits(const struct malloctap_chunk *chunk, enum malloctap_chunk_content content,
+                 uint32_t size)
+{
+    const uint32_t room = RECORDING_CHUNK_SIZE - sizeof(struct malloctap_chunk);
+    return chunk->committed + size <= room && chunk->content == content;
+}
+
+/* A thread that has left seals its chunk after each call that it makes all the same; if nobody took
+ * it over, it goes on there. */
+static struct malloctap_chunk *reopen(struct ring_writer *writer,
+                                      const struct malloctap_thread_slot *slot,
+                                      enum malloctap_chunk_content content, uint32_t size)
+{
+    struct malloctap_chunk *chunk = __atomic_load_n(&writer->sealed, __ATOMIC_RELAXED);
+    uint32_t sealed = MALLOCTAP_CHUNK_SEALED;
+    if (chunk == NULL || slot->state != MALLOCTAP_THREAD_EXITED ||
+        !__atomic_compare_exchange_n(&chunk->state, &sealed, MALLOCTAP_CHUNK_OPEN, false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return NULL;
+    if (chunk->thread == slot->thread && fits(chunk, content, size))
+        return chunk;
+    __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
+    return NULL;
 }
 
 struct malloctap_chunk *ring_chunk(struct ring_writer *writer,
@@ -125,12 +151,13 @@ struct malloctap_chunk *ring_chunk(struct ring_writer *writer,
                                    enum malloctap_chunk_content content, uint32_t size,
                                    uint64_t ticks)
 {
-    const uint32_t room = RECORDING_CHUNK_SIZE - sizeof(struct malloctap_chunk);
     struct malloctap_chunk *chunk = __atomic_load_n(&writer->chunk, __ATOMIC_RELAXED);
-    if (likely(chunk != NULL && chunk->committed + size <= room && chunk->content == content))
+    if (likely(chunk != NULL && fits(chunk, content, size)))
         return chunk;
     ring_release(writer);
-    chunk = claim(slot, content, ticks);
+    chunk = reopen(writer, slot, content, size);
+    if (chunk == NULL)
+        chunk = claim(slot, content, ticks);
     if (chunk == NULL)
         recording_lost_record(ticks);
     else

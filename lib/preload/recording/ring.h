@@ -18,8 +18,9 @@
 /* A thread's place in the ring; valid when zero. A fork in a signal handler may zero it at any
  * moment, so its fields are read once. */
 struct ring_writer {
-    struct malloctap_chunk *chunk; /* NULL: none is open */
-    uint64_t last_ticks;           /* of the last record */
+    struct malloctap_chunk *chunk;  /* NULL: none is open */
+    struct malloctap_chunk *sealed; /* the one before; it may be another's by now */
+    uint64_t last_ticks;            /* of the last record */
 };
 
 /*
