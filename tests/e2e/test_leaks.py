@@ -193,6 +193,22 @@ def test_a_copy_under_another_name_shows_no_difference(place):
                     diff["new"][{"live": "live_bytes"}.get(by, by)], f"the totals by {by}")
 
 
+def test_two_builds_differ_in_what_was_changed(place):
+    for build in ("old", "new"):
+        path = PROGRAMS / "leaky" / f"{build}_build"
+        check_exit(run_command(place / f"{build}.mtap", [path], place, ["-m", "log"]), 0, build)
+
+    def changes(by):
+        done = run([MALLOCTAP, "diff", "--json", "--by", by, "old.mtap", "new.mtap"], place)
+        check_exit(done, 0, f"diff --by {by}")
+        return [([frame["function"] for frame in row["frames"]][:2], row["change"])
+                for row in json.loads(done.stdout)["stacks"]]
+
+    check_equal(changes("bytes"), [(["added", "main"], 100 * 500)], "what was added")
+    check_equal(changes("live"), [(["added", "main"], 100 * 500),
+                                  (["inner", "middle"], 250 * 100)], "what is kept longer")
+
+
 def test_a_log_and_samples_of_one_program_differ_by_chance(place):
     recording, _ = record(place)
     log = recording.rename(place / "log.mtap")
