@@ -38,3 +38,17 @@ def test_customs(place):
 def test_customs_of_cpp(place):
     for options in VARIANTS:
         check_equal(check_same(place, [program("cpp_customs")], **options), "", f"said, {options}")
+
+
+def test_audited(place):
+    """LD_AUDIT brings a second C library in a namespace of its own."""
+    arguments = [program("shares"), 1000]
+    plain = run(arguments, place)
+    for options in VARIANTS:
+        environment = {**tapped(place / "x.mtap", **options),
+                       "LD_AUDIT": str(PROGRAMS / "libauditor.so")}
+        done = run(arguments, place, environment)
+        check_exit(done, 0, f"audited {options}")
+        check_equal(done.stdout, plain.stdout, f"audited {options}: output")
+        check(b"namespace of their own" in done.stderr, f"not told: {done.stderr}")
+        (place / "x.mtap").unlink()
