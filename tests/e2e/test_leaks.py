@@ -71,11 +71,17 @@ def test_leaks_are_the_planted_ones(place):
 
 def test_stacks_by_live_say_the_same(place):
     recording, _ = record(place)
-    leaks = {json.dumps(leak["frames"]): (leak["bytes"], leak["blocks"])
+
+    def path(row):
+        """Rows are of paths that read the same; each shows the offsets of one of them."""
+        return tuple((frame["function"], frame["line"], frame["module"]) for frame in row["frames"])
+
+    leaks = {path(leak): (leak["bytes"], leak["blocks"])
              for leak in view("leaks", recording, "--all")["leaks"]}
-    stacks = {json.dumps(stack["frames"]): (stack["live_bytes"], stack["live_blocks"])
+    stacks = {path(stack): (stack["live_bytes"], stack["live_blocks"])
               for stack in view("stacks", recording, "--by", "live", "-n", 0)["stacks"]}
-    check_equal(stacks, leaks, "stacks --by live")
+    check(len(leaks) > 10, f"only {len(leaks)} paths")
+    check_equal(set(stacks.items()) ^ set(leaks.items()), set(), "rows of one view only")
 
 
 def test_stacks_are_those_of_the_leaks(place):
