@@ -12,7 +12,8 @@ def check_same(place, arguments, **options):
     done = run(arguments, place, tapped(place / "x.mtap", **options))
     check_exit(done, 0, f"{arguments} {options}")
     check_equal(done.stdout, plain.stdout, f"{arguments} {options}: output")
-    check_readable(place / "x.mtap", f"{arguments} {options}")
+    totals = view("threads", place / "x.mtap")["totals"]
+    check(totals["malloc"] > 0, f"{arguments} {options}: nothing was counted")
     for path in place.glob("x*.mtap"):
         path.unlink()
     return done.stderr.decode()
