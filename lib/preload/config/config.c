@@ -11,6 +11,7 @@
  * time of a program that does little else but allocate. */
 #define DEFAULT_CALLS 4096u
 #define DEFAULT_BYTES (512u << 10)
+#define DEFAULT_RING (256u << 20)
 
 struct config config;
 
@@ -86,6 +87,16 @@ static bool parse_size(uint64_t *to, const char *value)
     return true;
 }
 
+#define RING_AUTO UINT64_MAX
+
+static bool parse_ring(uint64_t *to, const char *value)
+{
+    if (strcmp(value, "auto") != 0)
+        return parse_size(to, value);
+    *to = RING_AUTO;
+    return true;
+}
+
 static bool parse_flag(bool *to, const char *value)
 {
     bool on = !strcmp(value, "on") || !strcmp(value, "1") || !strcmp(value, "yes");
@@ -151,6 +162,7 @@ static bool parse_sandbox(enum config_sandbox *to, const char *value)
 #define PARSE_text(field, value) parse_text(field, sizeof field, value)
 #define PARSE_number(field, value) parse_number(&field, value)
 #define PARSE_size(field, value) parse_size(&field, value)
+#define PARSE_ring(field, value) parse_ring(&field, value)
 #define PARSE_flag(field, value) parse_flag(&field, value)
 #define PARSE_mode(field, value) parse_mode(&field, value)
 #define PARSE_walker(field, value) parse_walker(&field, value)
@@ -207,6 +219,8 @@ static void config_clamp(void)
 {
     if (config.frames == 0 || config.frames > MALLOCTAP_STACK_FRAMES_MAX)
         config.frames = config.frames ? MALLOCTAP_STACK_FRAMES_MAX : 1;
+    if (config.ring == RING_AUTO)
+        config.ring = config.mode == MALLOCTAP_MODE_LOG ? 0 : DEFAULT_RING;
     config.thin = config.calls == 0 && config.bytes == 0;
     if (config.calls == 0)
         config.calls = DEFAULT_CALLS;

@@ -25,13 +25,14 @@ struct config {
     enum malloctap_mode mode;
     enum stack_walker walker;
     enum config_sandbox sandbox;
-    uint64_t calls;  /* one in so many calls is sampled, on average; given as 0: the default */
-    uint64_t bytes;  /* one sample per so many bytes, on average; likewise */
-    bool thin;       /* neither was given: the rate may fall as samples become many */
-    uint64_t frames; /* deepest stack recorded */
-    uint64_t ring;   /* bytes of records kept; 0: all */
-    bool children;   /* record forked and executed children too */
-    bool quiet;      /* say nothing on stderr */
+    uint64_t calls;   /* one in so many calls is sampled, on average; given as 0: the default */
+    uint64_t bytes;   /* one sample per so many bytes, on average; likewise */
+    bool thin;        /* neither was given: the rate may fall as samples become many */
+    uint64_t frames;  /* deepest stack recorded */
+    uint64_t ring;    /* bytes of records kept; 0: all, as of a log unless told */
+    bool free_stacks; /* a log takes the stacks of frees, too */
+    bool children;    /* record forked and executed children too */
+    bool quiet;       /* say nothing on stderr */
     char as_given[512];
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log.h"
 
+#include <config/config.h>
 #include <recording/event.h>
 #include <recording/recording.h>
 #include <recording/ring.h>
@@ -45,7 +46,7 @@ void log_free(struct thread *thread, const struct call *call)
     struct log_event event = {
         .op = MALLOCTAP_OP_FREE,
         .failed = call->block == NULL,
-        .stack = stacks_take_joined(thread),
+        .stack = config.free_stacks ? stacks_take_joined(thread) : 0,
         .address = (uintptr_t)call->block,
     };
     event.ticks = recording_ticks();

@@ -38,6 +38,7 @@ static void defaults(void **state)
     assert_string_equal(config.out, "");
     assert_int_equal(config.mode, MALLOCTAP_MODE_SAMPLE);
     assert_int_equal(config.frames, 64);
+    assert_int_equal(config.ring, 256 << 20);
     assert_true(config.children);
     assert_int_equal(config_call_units(config.calls, config.bytes) * config.calls, config.bytes);
 }
@@ -101,6 +102,12 @@ static void zeros_are_mended(void **state)
     assert_int_equal(config.bytes, 512 << 10);
     assert_true(config.thin);
     assert_int_equal(config.frames, 1);
+    read_options("mode=log");
+    assert_int_equal(config.ring, 0);
+    assert_true(config.free_stacks);
+    read_options("ring=auto,mode=log,free_stacks=off");
+    assert_int_equal(config.ring, 0);
+    assert_false(config.free_stacks);
     read_options("calls=1,bytes=1");
     assert_false(config.thin);
     assert_int_equal(config_call_units(config.calls, config.bytes), 1);
