@@ -140,3 +140,37 @@ def test_redis_levels_off(place):
             if server.poll() is None:
                 server.kill()
                 server.wait()
+
+
+# ---- what the tap shows of it ---------------------------------------------------------------------
+
+def test_locks_and_memory_in_every_view(place):
+    recording = place / "threads.mtap"
+    arguments = [program("threads_many"), 200, 20]
+    check_exit(run_command(recording, arguments, place, ["-b", "mtmalloc"]), 0, "threads_many")
+    summary, threads = view("summary", recording), view("threads", recording)
+    allocations = sum(summary["totals"][name] for name in ("malloc", "calloc", "aligned"))
+    kinds = {row["kind"]: row for row in summary["locks"]}
+    check(kinds["list"]["acquisitions"] >= allocations, f"a list's lock for each allocation: {kinds}")
+    check(kinds["cache"]["acquisitions"] >= allocations + summary["totals"]["free"],
+          f"a cache's lock for each call: {kinds}")
+    check_equal(sum(row["acquisitions"] for row in threads["locks"]), kinds["list"]["acquisitions"],
+                "acquisitions by list")
+    caches = [row for row in summary["allocator_memory"] if row["buffer_size"]]
+    for total in ("held_bytes", "in_use_bytes", "requested_bytes"):
+        check_equal(sum(row[total] for row in caches), kinds["cache"][total], f"{total} by size")
+    for row in caches:
+        check_equal(row["in_use_bytes"], row["in_use"] * row["buffer_size"], "bytes as rounded up")
+        check(row["requested_bytes"] <= row["in_use_bytes"], f"more asked for than in use: {row}")
+
+    for command, words in (("summary", (b"Locks of the allocator", b"Memory of the allocator")),
+                           ("threads", (b"Locks of the allocator by list",))):
+        text = run([MALLOCTAP, command, recording], place).stdout
+        for word in words:
+            check(word in text, f"{command} does not show: {word}")
+
+    done = run([MALLOCTAP, "compare", "--json", "-n", "2", "-b", "own", "-b", "mtmalloc", "--", *arguments],
+               place)
+    check_exit(done, 0, "compare")
+    runs = {backend["name"]: backend["runs"] for backend in json.loads(done.stdout)["backends"]}
+    check(all(one["lock_acquisitions"] > 0 for one in runs["mtmalloc"]), f"no locks in compare: {runs}")
