@@ -434,7 +434,7 @@ static void test_wiped(void **state)
     for (int joined = 0; joined < 2; joined++) {
         long after = 1;
         while (strike(joined, after))
-            after += joined ? 13 : 1 + after / 20;
+            after += joined ? 29 : 1 + after / 8;
         print_message("%ld instructions in a capture\n", after);
         assert_true(after > 100);
     }
