@@ -6,8 +6,8 @@
  *   1. the parent lock of a list (several only in fork and statistics: by number of the list)
  *   2. the lock of a cache (several only there: list by list, size by size, newest cache first)
  *   3. the oversize lock, which also guards the regions that all memory is carved from
- *   4. the lock of totals in the statistics (under a cache's or parent lock only, so nobody holds
- * one when all of rank 1 and 2 are held)
+ *   4. the lock of totals in the statistics (under a cache's lock only: so nobody holds one when all
+ *      of rank 1 and 2 are held)
  *
  * Taking a free lock is one atomic exchange, releasing it a plain store: a sleeper makes up for the
  * missing barrier (see lock.c). The two also count, at no cost: the state of a free lock says for
@@ -19,10 +19,9 @@
  *          | 0               | 0 | 0            | 0            | 1    |  held
  *          +-----------------+---+--------------+--------------+------+
  *
- * The bytes are a signed sum: those of buffers taken less those of buffers returned; no chunk has
- * 2^23.
- * All zero is a free lock. The counts of a cache begin so high that their top bits are set when it
- * is time to publish them: so one test of the state tells all that is not usual.
+ * All zero is a free lock. The bytes are a signed sum: those of buffers taken less those of buffers
+ * returned; no chunk has 2^23. The other counts of a cache begin so high that their top bits are set
+ * when it is time to publish: so one test of the state tells all that is not usual.
  *
  * A signal handler that calls the allocator may have interrupted it anywhere, and must not wait for
  * its own thread. So a thread notes which locks it holds or is about to take.
@@ -74,8 +73,8 @@ struct mt_lock {
 #define MT_LOCK_BYTES_SHIFT 40
 #define MT_LOCK_DUE 0x80008000u /* either count */
 
-/* A handler that interrupted this thread, or one that returns to it, would wait for ever: the lock
- * is held by this thread, or, very rarely, was about to be taken by it. */
+/* The lock is held by this thread, or, very rarely, was about to be taken by it: a signal handler
+ * that interrupted it there would wait for ever. */
 bool mt_lock_is_mine(const struct mt_lock *lock);
 
 /* Wait for the lock, take it, and add the wait to the row. False: it is this thread's. Gives up,
@@ -91,12 +90,12 @@ bool mt_lock_try_for_a_while(struct mt_lock *lock);
 void mt_lock_add_to_all(struct mt_lock *lock);
 
 /* Note, at `depth`, a lock that is about to be taken. The fences are for a signal handler, which
- * sees what this thread has done in the order of the program. */
+ * sees what this thread has done in the order of the program: room first, or the handler's own note
+ * could be where this one goes. */
 static always_inline void mt_lock_note(struct mt_lock *lock, uint32_t depth)
 {
     mt_thread.depth = depth + 1;
-    atomic_signal_fence(
-        memory_order_seq_cst); /* or a handler's note could be where this one goes */
+    atomic_signal_fence(memory_order_seq_cst);
     mt_thread.noted[depth % MT_NOTES] = lock;
     atomic_signal_fence(memory_order_seq_cst);
 }
