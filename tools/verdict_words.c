@@ -202,10 +202,10 @@ void ceiling_words(const struct verdict *first, char *ret, size_t size)
         return;
     }
     put(&sentence,
-        "The ceiling: under %s, malloc and free take %s of the time that threads run or wait there",
+        "The ceiling: under %s, malloc and free take at most about %s of the time that threads run or wait there",
         first->name, share_words(fmin(1, share->median)).text);
     if (!isnan(share->interval.low))
-        put(&sentence, " (%.1f to %.1f %%)", 100 * share->interval.low,
+        put(&sentence, " (%.1f to %.1f %%)", 100 * fmin(1, share->interval.low),
             100 *
                 fmin(1, share->interval.high)); /* an estimate does not know that it has a limit */
     if (!isnan(waiting))
