@@ -6,8 +6,8 @@
  *   1. the parent lock of a list (several only in fork and statistics: by number of the list)
  *   2. the lock of a cache (several only there: list by list, size by size, newest cache first)
  *   3. the oversize lock, which also guards the regions that all memory is carved from
- *   4. the lock of totals in the statistics (under a cache's lock only: so nobody holds one when all
- *      of rank 1 and 2 are held)
+ *   4. the lock of totals in the statistics, under a cache's lock only: so nobody holds one when
+ *      all of rank 1 and 2 are held
  *
  * Taking a free lock is one atomic exchange, releasing it a plain store: a sleeper makes up for the
  * missing barrier (see lock.c). The two also count, at no cost: the state of a free lock says for
@@ -19,9 +19,9 @@
  *          | 0               | 0 | 0            | 0            | 1    |  held
  *          +-----------------+---+--------------+--------------+------+
  *
- * All zero is a free lock. The bytes are a signed sum: those of buffers taken less those of buffers
- * returned; no chunk has 2^23. The other counts of a cache begin so high that their top bits are set
- * when it is time to publish: so one test of the state tells all that is not usual.
+ * All zero is a free lock. The bytes are a signed sum: those of buffers taken less those of
+ * buffers returned; no chunk has 2^23. The other counts of a cache begin so high that their top
+ * bits are set when it is time to publish: so one test of the state tells all that is not usual.
  *
  * A signal handler that calls the allocator may have interrupted it anywhere, and must not wait for
  * its own thread. So a thread notes which locks it holds or is about to take.
