@@ -22,7 +22,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLS = OPTION_LONG, BYTES, FRAMES, RING, WALKER, SANDBOX, PACK, NO_CHILDREN };
+enum {
+    CALLS = OPTION_LONG,
+    BYTES,
+    FRAMES,
+    RING,
+    NO_FREE_STACKS,
+    WALKER,
+    SANDBOX,
+    PACK,
+    NO_CHILDREN
+};
 
 static const struct option_row rows[] = {
     {'b', "backend", "BACKEND", "own (default), libc, mtmalloc, jemalloc, ... or a library's path"},
@@ -34,6 +44,7 @@ static const struct option_row rows[] = {
     {BYTES, "bytes", "SIZE", "sample one in SIZE bytes, on average"},
     {FRAMES, "frames", "N", "record up to N frames of a stack (1 to 256)"},
     {RING, "ring", "SIZE", "keep the newest SIZE of records; 0: all (default: 256M, of a log all)"},
+    {NO_FREE_STACKS, "no-free-stacks", NULL, "log frees without their stacks: costs less"},
     {WALKER, "walker", "NAME", "how stacks are walked: auto, cfi, libunwind, none"},
     {SANDBOX, "sandbox", "CHOICE",
      "whether PROGRAM forbids itself system calls (seccomp): auto, no, yes, strict"},
@@ -147,6 +158,9 @@ static int option_take(struct run_options *options, int key)
         return number_take(options, "frames", optarg, MALLOCTAP_STACK_FRAMES_MAX);
     case RING:
         return size_take(options, "ring", optarg, 0, options->ring, sizeof options->ring);
+    case NO_FREE_STACKS:
+        tap_set(&options->tap, "free_stacks", "off");
+        return EXIT_DONE;
     case WALKER:
         return choice_take(options, "walker", optarg, walkers);
     case SANDBOX:
@@ -161,14 +175,6 @@ static int option_take(struct run_options *options, int key)
     default:
         return EXIT_BAD_INPUT; /* said already */
     }
-}
-
-/* A log with holes finds no leaks: unless told otherwise it is kept whole. */
-static void mode_set(struct run_options *options)
-{
-    tap_set(&options->tap, "mode", options->mode);
-    if (strcmp(options->mode, "log") == 0 && !*options->ring)
-        tap_set(&options->tap, "ring", "0");
 }
 
 /* ---- waiting -------------------------------------------------------------------------------- */
@@ -358,7 +364,7 @@ int command_run(int argc, char **argv)
     struct program program;
     struct backend backend;
     struct tap *tap = &options.tap;
-    mode_set(&options);
+    tap_set(tap, "mode", options.mode);
     if (program_check(argv[optind], &program, message, sizeof message) ||
         backend_init(options.backend, &backend, message, sizeof message))
         return bad_input("%s", message);

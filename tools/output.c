@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "output.h"
 
+#include "options.h"
+
 #include <malloctap/reader.h>
 
 #include <ctype.h>
@@ -126,6 +128,21 @@ static bool belongs(const char *name, const char *first, size_t stem)
     return numbers > 0 && strcmp(rest, suffix) == 0;
 }
 
+/* Where a process ended, what it had not used yet of its recording is a hole at the file's end,
+ * which would make it look larger than it is, and be copied as such. */
+static void trim(const char *path, const struct malloctap_header *header)
+{
+    uint64_t end = header->header_size;
+    struct stat status;
+    for (uint32_t i = 0; i < header->extent_count && i < MALLOCTAP_EXTENTS_MAX; i++) {
+        const struct malloctap_extent *extent = &header->extents[i];
+        if (extent->kind != 0 && extent->offset + extent->size > end)
+            end = extent->offset + extent->size;
+    }
+    if (stat(path, &status) == 0 && (uint64_t)status.st_size > end && truncate(path, (off_t)end))
+        say("%s: cannot be cut to its length: %s", path, strerror(errno));
+}
+
 static void recording_add(struct output_recordings *all, const char *path, uint64_t since_ns)
 {
     struct malloctap_recording *recording;
@@ -158,6 +175,8 @@ static void recording_add(struct output_recordings *all, const char *path, uint6
         if (!all->rows || !row.path || !row.executable)
             abort();
         all->rows[all->count++] = row;
+        if (!row.running)
+            trim(path, header);
     }
     malloctap_recording_close(recording);
 }

@@ -38,7 +38,8 @@ struct output_recordings {
 };
 
 /* Find what the run whose first recording would be `path` has written since `since_ns` (wall
- * clock): that one and those of its children, path.PID.mtap. */
+ * clock): that one and those of its children, path.PID.mtap. Those that are not written any more
+ * are cut to what was used. */
 void output_find(const char *path, uint64_t since_ns, struct output_recordings *ret);
 void output_recordings_deinit(struct output_recordings *recordings);
 
