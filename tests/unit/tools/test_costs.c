@@ -129,10 +129,28 @@ static void times_are_unknown_where_many_samples_are_missing(void **state)
     assert_true(taken("d.mtap", MEASURE_calls) == 100);
 }
 
+/* No thread is longer in the allocator than it lives, however the estimate comes out. */
+static void no_longer_than_they_live(void **state)
+{
+    struct recording_builder *builder = recording_builder_create();
+    struct malloctap_header *header = recording_builder_header(builder);
+    header->end_ticks = header->start_ticks + 6000;
+    recording_builder_add_thread(builder, 1, "main")->birth_ticks = header->start_ticks + 3000;
+    latency_fill(builder, 1, MALLOCTAP_PROBE_BLOCKED);
+    assert_int_equal(recording_builder_write(builder, folder_path("h.mtap")), 0);
+    recording_builder_destroy(builder);
+    assert_float_equal(taken("h.mtap", MEASURE_alloc_ns), 3000, 1e-6);
+    assert_float_equal(taken("h.mtap", MEASURE_wait_ns), 2000, 1e-6);
+    assert_float_equal(taken("h.mtap", MEASURE_alloc_thread_max_ns), 6000, 1e-6);
+}
+
 /* Threads that ended long ago are one row, and not one thread. */
 static void threads_of_long_ago(void **state)
 {
     struct recording_builder *builder = recording_builder_create();
+    struct malloctap_header *header = recording_builder_header(builder);
+    header->end_ticks = header->start_ticks + 1000000000;
+    recording_builder_add_thread(builder, 1, "main")->birth_ticks = header->start_ticks;
     latency_fill(builder, 1, MALLOCTAP_PROBE_FAST);
     latency_fill(builder, 0, MALLOCTAP_PROBE_FAST)->ops[MALLOCTAP_OP_FREE].time_ns = 5000;
     assert_int_equal(recording_builder_write(builder, folder_path("e.mtap")), 0);
@@ -176,6 +194,7 @@ int main(void)
         cmocka_unit_test(a_few_samples_are_none),
         cmocka_unit_test(waiting_is_unknown_where_the_kernel_is_not_asked),
         cmocka_unit_test(times_are_unknown_where_many_samples_are_missing),
+        cmocka_unit_test(no_longer_than_they_live),
         cmocka_unit_test(threads_of_long_ago),
         cmocka_unit_test(memory_of_the_tree),
         cmocka_unit_test(locks_are_added),
