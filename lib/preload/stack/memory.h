@@ -17,6 +17,7 @@
 
 #define MEMORY_FRAMES 272u /* those of the deepest stack, and room to move */
 #define MEMORY_OWN 12u
+#define MEMORY_WAYS 4u
 #define MEMORY_MODULES 16u
 #define MEMORY_PLACES 256u
 
@@ -36,8 +37,9 @@ struct memory_frame {
     uint8_t flags;
 };
 
-/* The way out of our own frames, as offsets from the stack pointer that a walk starts with. Our
- * code stays where it is, so the return addresses alone decide whether it is the same way. */
+/* A way out of our own frames (a malloc's is not a free's), as offsets from the stack pointer that
+ * a walk starts with. Our code stays where it is, so the return addresses alone decide whether it
+ * is the same way. */
 struct memory_way {
     uint32_t count;    /* of our own frames; 0: nothing is known */
     uint16_t cfa;      /* of the last one: the stack pointer of the first other frame */
@@ -69,7 +71,8 @@ struct stack_memory {
     uint32_t limit;       /* of the stacks that ids stand for */
     uint16_t last_module; /* found last */
     uint16_t kept;        /* the modules that stay for as long as the process lives, a bit each */
-    struct memory_way way;
+    uint32_t next_way;    /* to be replaced */
+    struct memory_way ways[MEMORY_WAYS];
     struct memory_module modules[MEMORY_MODULES + 1]; /* last: none, for addresses in no module */
     struct memory_place places[MEMORY_PLACES];
     uint64_t packed[MEMORY_FRAMES];                /* as the depot stores them */

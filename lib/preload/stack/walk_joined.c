@@ -116,11 +116,10 @@ static always_inline bool meets(struct position at, const struct memory_frame **
 /* ---- the walk ---------------------------------------------------------------------------------
  */
 
-/* Leave our own frames behind by the way that was taken last. False: this is another. */
-static always_inline bool same_way_out(struct joined *walk, const struct walk_own *own,
-                                       struct position *at)
+/* Leave our own frames behind by a way that was taken before. False: this is another. */
+static always_inline bool take_way(struct joined *walk, const struct memory_way *way,
+                                   const struct walk_own *own, struct position *at)
 {
-    const struct memory_way *way = &walk->places.memory->way;
     uint32_t count = way->count, cfa = way->cfa, saved_fp = way->saved_fp;
     uint64_t sp = at->sp, pc = at->pc, ra;
     if (unlikely(count - 1 >= MEMORY_OWN))
@@ -138,6 +137,15 @@ static always_inline bool same_way_out(struct joined *walk, const struct walk_ow
     at->sp = sp + cfa;
     at->exact = false;
     return true;
+}
+
+static always_inline bool known_way_out(struct joined *walk, const struct walk_own *own,
+                                        struct position *at)
+{
+    for (uint32_t i = 0; i < MEMORY_WAYS; i++)
+        if (take_way(walk, &walk->places.memory->ways[i], own, at))
+            return true;
+    return false;
 }
 
 /* Add a frame of ours to the way out. `at` is where its step leads. */
@@ -176,7 +184,8 @@ static noinline bool find_way_out(struct joined *walk, const struct walk_own *ow
             return false;
         remember_way(&way, pc, rule, start, at);
     }
-    walk->places.memory->way = way;
+    struct stack_memory *memory = walk->places.memory;
+    memory->ways[memory->next_way++ % MEMORY_WAYS] = way;
     return !at->exact;
 }
 
@@ -347,7 +356,7 @@ noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
     uint32_t first = walk.next;
     struct position at = position_of(&registers);
     enum outcome outcome = OUTCOME_LOST;
-    if (likely(same_way_out(&walk, own, &at)) || find_way_out(&walk, own, &at))
+    if (likely(known_way_out(&walk, own, &at)) || find_way_out(&walk, own, &at))
         outcome = walk_on(&walk, &at);
     if (unlikely(outcome == OUTCOME_LOST)) {
         /* What was not overwritten is as good as before. */
