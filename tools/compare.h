@@ -51,14 +51,12 @@ struct compare {
 /* The plain runs, or NULL. */
 const struct compare_item *compare_plain(const struct compare *compare);
 
-/* ---- running: compare_rounds.c ----------------------------------------------------------------
- */
+/* ---- running: compare_rounds.c --------------------------------------------------------------- */
 
 /* A warm-up each, then the rounds, until they are done or a signal comes. */
 void compare_run(struct compare *compare);
 
-/* ---- files: compare_files.c -------------------------------------------------------------------
- */
+/* ---- files: compare_files.c ------------------------------------------------------------------ */
 
 /* DIRECTORY/NUMBER-NAME-ROUND.SUFFIX */
 void compare_file(const char *directory, const struct compare *compare,
@@ -72,8 +70,7 @@ void compare_scratch_remove(const struct compare *compare);
 /* Show the end of what a failed run printed. */
 void compare_output_show(const char *path);
 
-/* ---- progress: compare_progress.c -------------------------------------------------------------
- */
+/* ---- progress: compare_progress.c ------------------------------------------------------------ */
 
 /* A line on the terminal, where standard error is one. */
 struct compare_progress {
@@ -87,8 +84,7 @@ void compare_progress_show(const struct compare_progress *progress, const struct
 void compare_progress_clear(const struct compare_progress *progress);
 uint64_t compare_progress_elapsed_ns(const struct compare_progress *progress);
 
-/* ---- results: compare_result.c ----------------------------------------------------------------
- */
+/* ---- results: compare_result.c --------------------------------------------------------------- */
 
 struct compare_result {
     const struct compare *compare;

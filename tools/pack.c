@@ -65,8 +65,7 @@ static int cannot_read(struct packer *packer)
                 errno ? strerror(errno) : "it became shorter");
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------
- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 /* Read up to `size` bytes, fewer only at the end of the file. -1: errno. */
 static ssize_t read_full(int fd, uint64_t offset, uint8_t *buffer, size_t size)
@@ -102,8 +101,7 @@ static void put_word(FILE *out, uint32_t value)
     fwrite(&value, sizeof value, 1, out);
 }
 
-/* ---- packing ----------------------------------------------------------------------------------
- */
+/* ---- packing --------------------------------------------------------------------------------- */
 
 /* Of the recording's bytes from `offset`: how many are a hole, which reads as zeros. */
 static uint64_t hole_size(const struct packer *packer, uint64_t offset)
@@ -163,8 +161,7 @@ static int write_table(struct packer *packer)
     return 0;
 }
 
-/* ---- looking at what was written --------------------------------------------------------------
- */
+/* ---- looking at what was written ------------------------------------------------------------- */
 
 static int differs(struct packer *packer)
 {
@@ -208,8 +205,7 @@ static int reopen(struct packer *packer)
     return 0;
 }
 
-/* ---- files ------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* Only what nobody writes any more. */
 static int check_finished(const char *path, struct malloctap_error *error)

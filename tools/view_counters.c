@@ -34,8 +34,7 @@ void view_counters_add(json_object *object, const struct malloctap_counters *cou
 #undef X
 }
 
-/* ---- losses -----------------------------------------------------------------------------------
- */
+/* ---- losses ---------------------------------------------------------------------------------- */
 
 /* What each loss means to the reader; the name is the counter's. */
 #define LOSS_PHRASES(X)                                                                            \
@@ -109,8 +108,7 @@ json_object *view_lost_json(const struct malloctap_recording *recording)
     return object;
 }
 
-/* ---- estimates --------------------------------------------------------------------------------
- */
+/* ---- estimates ------------------------------------------------------------------------------- */
 
 /* More digits of an error than two mean nothing. */
 static double two_digits(double error)
@@ -130,8 +128,7 @@ struct view_estimate view_estimate(struct estimate estimate, struct emit_text (*
     return result;
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 const char *view_op_name(enum malloctap_op op)
 {

@@ -37,8 +37,7 @@ static json_object *sums_json(const struct view_diff *view, enum diff_side side,
     return object;
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static json_object *side_json(const struct view_diff *view, enum diff_side side)
 {
@@ -102,8 +101,7 @@ void view_diff_print_json(const struct view_diff *view, FILE *out)
     emit_json_print(object, out);
 }
 
-/* ---- CSV --------------------------------------------------------------------------------------
- */
+/* ---- CSV ------------------------------------------------------------------------------------- */
 
 static void csv_estimate(struct emit_csv *csv, struct estimate estimate)
 {

@@ -40,8 +40,7 @@ static void print_relative(struct estimate old, struct estimate new, FILE *out)
         fprintf(out, "%+.1f %%", 100 * (new.value - old.value) / old.value);
 }
 
-/* ---- heading ----------------------------------------------------------------------------------
- */
+/* ---- heading --------------------------------------------------------------------------------- */
 
 static void print_whole(const struct view_diff *view, enum ranking_by by, FILE *out)
 {
@@ -112,8 +111,7 @@ static void print_heading(const struct view_diff *view, FILE *out)
                   : "; ± one standard error, * where the change is more than two");
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void print_row(const struct view_diff *view, size_t rank, const struct diff_row *row,
                       FILE *out)

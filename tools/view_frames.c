@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- text -------------------------------------------------------------------------------------
- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /*
  * The name of an instance of a template can take several lines and drown the path. Where it is
@@ -84,8 +83,7 @@ void view_frames_text(const struct path *path, FILE *out)
         fputs("        (cut short here)\n", out);
 }
 
-/* ---- data -------------------------------------------------------------------------------------
- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static json_object *frame_json(const struct symbol_frame *frame)
 {
@@ -127,8 +125,7 @@ void view_frames_csv(const struct path *path, struct emit_csv *csv)
     free(text);
 }
 
-/* ---- notes ------------------------------------------------------------------------------------
- */
+/* ---- notes ----------------------------------------------------------------------------------- */
 
 void view_notes_text(const struct symbols *symbols, FILE *out)
 {

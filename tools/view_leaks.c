@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* ---- what is known ----------------------------------------------------------------------------
- */
+/* ---- what is known --------------------------------------------------------------------------- */
 
 /* Calls that should be in a log and are not, by the counters, which are exact in every mode. Where
  * the program was killed, each of its threads may have counted a call that it had not logged yet.
@@ -88,8 +87,7 @@ static int check(const struct view_leaks *view, struct malloctap_error *error)
     return 0;
 }
 
-/* ---- the view ---------------------------------------------------------------------------------
- */
+/* ---- the view -------------------------------------------------------------------------------- */
 
 static struct leaks_query ticks_query(const struct malloctap_recording *recording,
                                       const struct view_leaks_query *query)

@@ -20,8 +20,7 @@ static void print_sums(const struct leaks_sums *sums, FILE *out)
             view_estimate(sums->blocks, emit_count).text, blocks == 1 ? "" : "s");
 }
 
-/* ---- heading ----------------------------------------------------------------------------------
- */
+/* ---- heading --------------------------------------------------------------------------------- */
 
 static void print_basis(const struct view_leaks *view, FILE *out)
 {
@@ -93,8 +92,7 @@ static void print_apart(const struct view_leaks *view, FILE *out)
     }
 }
 
-/* ---- what the figures cannot say --------------------------------------------------------------
- */
+/* ---- what the figures cannot say ------------------------------------------------------------- */
 
 static void print_missing(const struct view_leaks *view, FILE *out)
 {
@@ -156,8 +154,7 @@ static void print_heading(const struct view_leaks *view, FILE *out)
     fputs(".\n", out);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void print_row(const struct view_leaks *view, size_t rank, const struct leaks_row *row,
                       FILE *out)

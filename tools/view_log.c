@@ -32,8 +32,7 @@ struct view_log {
     struct table threads; /* the threads asked for by name */
 };
 
-/* ---- what to show -----------------------------------------------------------------------------
- */
+/* ---- what to show ---------------------------------------------------------------------------- */
 
 /* Find the threads asked for. */
 static int find_threads(struct view_log *log, struct malloctap_error *error)
@@ -125,8 +124,7 @@ static struct line read_line(const struct malloctap_recording *recording,
     return line;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static void print_text(struct view_log *log, const struct line *line)
 {
@@ -200,8 +198,7 @@ static void print_line(struct view_log *log, const struct line *line)
     }
 }
 
-/* ---- before and after -------------------------------------------------------------------------
- */
+/* ---- before and after ------------------------------------------------------------------------ */
 
 /* A moment as the lines have it. */
 static struct emit_text seconds(const struct view_log *log, uint64_t ticks)

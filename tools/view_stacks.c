@@ -3,8 +3,7 @@
 
 #include "view_counters.h"
 
-/* ---- what is ranked ---------------------------------------------------------------------------
- */
+/* ---- what is ranked -------------------------------------------------------------------------- */
 
 static int explain(struct malloctap_error *error, const struct malloctap_recording *recording,
                    const char *what)

@@ -15,8 +15,7 @@
     X(time_ns, aggregate_timed(&view->aggregate))                                                  \
     X(wait_ns, aggregate_classed(&view->aggregate))
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static json_object *row_json(const struct view_stacks *view, const struct ranking_row *row)
 {
@@ -82,8 +81,7 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
     emit_json_print(object, out);
 }
 
-/* ---- CSV --------------------------------------------------------------------------------------
- */
+/* ---- CSV ------------------------------------------------------------------------------------- */
 
 void view_stacks_print_csv(const struct view_stacks *view, FILE *out)
 {

@@ -109,8 +109,7 @@ void view_stacks_rows_text(const struct view_stacks *view, FILE *out)
         print_row(view, view->query.reverse ? shown - i : i + 1, view_stacks_row(view, i), out);
 }
 
-/* ---- heading ----------------------------------------------------------------------------------
- */
+/* ---- heading --------------------------------------------------------------------------------- */
 
 /*
  * Estimated and exact totals differ by chance. When they differ by more than four of the standard

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- heading ----------------------------------------------------------------------------------
- */
+/* ---- heading --------------------------------------------------------------------------------- */
 
 /* The program as it was called: a link's name says more than that of the file behind it. */
 static void print_name(const struct malloctap_header *header, struct emit_style style, FILE *out)
@@ -104,8 +103,7 @@ static void print_figures(const struct summary *summary, FILE *out)
     }
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------
- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 /* Bands of whole size classes: the first class and the label of each. */
 static const struct {
@@ -141,8 +139,7 @@ static void print_sizes(const struct summary *summary, FILE *out)
     }
 }
 
-/* ---- hottest paths and what next ---------------------------------------------------------------
- */
+/* ---- hottest paths and what next ------------------------------------------------------------- */
 
 static void print_hottest(const struct summary *summary, FILE *out)
 {

@@ -6,8 +6,7 @@
 
 #include <math.h>
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static const struct aggregate_class *class_of(const struct summary *summary,
                                               enum malloctap_probe class)
@@ -114,8 +113,7 @@ void summary_print_cost(const struct summary *summary, FILE *out)
     }
 }
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void print_footprint(const struct footprint *footprint, const char *when, FILE *out)
 {

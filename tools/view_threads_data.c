@@ -13,8 +13,7 @@
     X(preempted, PREEMPTED)                                                                        \
     X(unclassed, UNCLASSED)
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void add_number(json_object *object, const char *name, struct estimate estimate, bool known)
 {
@@ -112,8 +111,7 @@ void view_threads_print_json(const struct view_threads *view, FILE *out)
     emit_json_print(object, out);
 }
 
-/* ---- CSV --------------------------------------------------------------------------------------
- */
+/* ---- CSV ------------------------------------------------------------------------------------- */
 
 static void csv_titles(struct emit_csv *csv)
 {

@@ -6,8 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* ---- counters ---------------------------------------------------------------------------------
- */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 static void counter_cells(struct emit_table *table, const struct malloctap_counters *counters)
 {
@@ -80,8 +79,7 @@ static void print_counters(const struct view_threads *view, FILE *out)
     emit_table_destroy(table);
 }
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void share_cell(struct emit_table *table, struct estimate share)
 {
@@ -126,8 +124,7 @@ static void print_costs(const struct view_threads *view, FILE *out)
             out);
 }
 
-/* ---- latencies --------------------------------------------------------------------------------
- */
+/* ---- latencies ------------------------------------------------------------------------------- */
 
 static struct emit_text quantile_text(const struct latency_op *calls,
                                       enum latency_quantile quantile)

@@ -191,8 +191,8 @@ struct malloctap_losses {
  */
 struct malloctap_control {
     uint32_t generation;
-    uint32_t seen;  /* the last generation that some thread obeyed */
-    uint32_t mode;  /* enum malloctap_mode from now on; 0: as it was at the start */
+    uint32_t seen; /* the last generation that some thread obeyed */
+    uint32_t mode; /* enum malloctap_mode from now on; 0: as it was at the start */
     uint32_t reserved;
     uint64_t calls; /* one in so many calls is sampled from now on; 0: as at the start */
     uint64_t bytes; /* one sample in so many bytes; 0: as at the start */
@@ -248,8 +248,7 @@ struct malloctap_header {
 
 #define MALLOCTAP_HEADER_SIZE 32768u
 
-/* ---- stack depot and modules ------------------------------------------------------------------
- */
+/* ---- stack depot and modules ----------------------------------------------------------------- */
 
 /*
  * A stack is named by its id: its offset in the DEPOT area divided by 8, so id 0 (never used) means
@@ -292,8 +291,7 @@ struct malloctap_module {
     char path[952];
 };
 
-/* ---- the ring ---------------------------------------------------------------------------------
- */
+/* ---- the ring -------------------------------------------------------------------------------- */
 
 enum malloctap_chunk_state {
     MALLOCTAP_CHUNK_FREE = 0,
@@ -360,7 +358,8 @@ enum malloctap_probe {
  * the sum of weight is an unbiased estimate of the number of calls, the sum of weight * size of the
  * bytes, and the sum of weight * (weight - 1) * x^2 of the variance of the estimate of sum x.
  *
- * Both kinds are recorded when the call is over: a process killed inside one leaves no record of it.
+ * Both kinds are recorded when the call is over: a process killed inside one leaves no record of
+ * it.
  */
 struct malloctap_sample {
     struct malloctap_record head;
@@ -372,7 +371,7 @@ struct malloctap_sample {
     uint32_t probe;   /* enum malloctap_probe */
     uint64_t time_ns; /* inside the allocator */
     uint64_t wait_ns; /* of these, waiting */
-    uint64_t usable;  /* ALLOC: bytes the backend holds for the block (malloc_usable_size); else 0 */
+    uint64_t usable; /* ALLOC: bytes the backend holds for the block (malloc_usable_size); else 0 */
     uint32_t peak_rss_kib; /* of the process up to now; 0: not known */
     uint32_t reserved;
 };
@@ -388,8 +387,7 @@ struct malloctap_freed {
     uint64_t allocated_ticks;
 };
 
-/* ---- the log ------------------------------------------------------------------------------------
- */
+/* ---- the log --------------------------------------------------------------------------------- */
 
 /*
  * A chunk of content LOG holds one event a call, in the order of the calls of its thread. All is
@@ -408,23 +406,20 @@ struct malloctap_freed {
  *
  * A length of 0 ... 6 is so many bytes, 7 is eight bytes.
  *   time     ticks since the `time` of the event before, modulo 2^64. Of an allocation: when the
- *            memory was obtained; of a free: before it goes back; of a realloc: before the old block
- *            goes back. A call that a signal handler interrupted comes after those of the handler.
- *   stack    id in the depot; length 0: that of the event before.
- *   address  of the block obtained or given back, as a distance (see below) from the address in the
- *            event before; of a realloc that did not fail, from `old`. Where the call obtained or
- *            gave back none (it failed, free(NULL)), `failed` is set and the length is 0: address 0.
- *            A realloc to size 0 that just gave its block back has not failed; its address and size
- *            have length 0 (a block resized to 0 in place has its address in eight bytes).
- *   size     bytes requested; of a free: length 0.
- *   old      the block given to realloc, as a distance from the address in the event before; eight
- *            zero bytes: NULL.
- *   duration ticks from `time` until the new block was obtained.
- * "The address in the event before" is its block's, that of a realloc without one is `old`; where
- * there is none either, it is the one before that.
+ *            memory was obtained; of a free: before it goes back; of a realloc: before the old
+ * block goes back. A call that a signal handler interrupted comes after those of the handler. stack
+ * id in the depot; length 0: that of the event before. address  of the block obtained or given
+ * back, as a distance (see below) from the address in the event before; of a realloc that did not
+ * fail, from `old`. Where the call obtained or gave back none (it failed, free(NULL)), `failed` is
+ * set and the length is 0: address 0. A realloc to size 0 that just gave its block back has not
+ * failed; its address and size have length 0 (a block resized to 0 in place has its address in
+ * eight bytes). size     bytes requested; of a free: length 0. old      the block given to realloc,
+ * as a distance from the address in the event before; eight zero bytes: NULL. duration ticks from
+ * `time` until the new block was obtained. "The address in the event before" is its block's, that
+ * of a realloc without one is `old`; where there is none either, it is the one before that.
  *
- * A distance of less than 2^46 that is a multiple of 8 is (|distance| / 8) * 2 + (1 if negative), in
- * up to 6 bytes; instead of any other stands, in eight bytes, the address itself.
+ * A distance of less than 2^46 that is a multiple of 8 is (|distance| / 8) * 2 + (1 if negative),
+ * in up to 6 bytes; instead of any other stands, in eight bytes, the address itself.
  */
 #define MALLOCTAP_LOG_OP(tag) ((tag)&7u)
 #define MALLOCTAP_LOG_FAILED 8u
@@ -437,21 +432,21 @@ struct malloctap_freed {
 #define MALLOCTAP_LOG_LENGTH(tag, shift) ((tag) >> (shift)&7u)
 #define MALLOCTAP_LOG_EVENT_MAX 48u /* no event is longer */
 
-/* ---- latency ------------------------------------------------------------------------------------
- */
+/* ---- latency --------------------------------------------------------------------------------- */
 
 /*
  * Log-linear histograms of the time that probed calls took, one row a thread (struct
- * malloctap_thread_slot.latency says where); preempted calls are left out. A bucket holds the sum of
- * the weights of its calls, so a quantile of a row is an unbiased estimate of the quantile of all
- * calls. Bucket b < 16 is b ns; from there each power of two has 8 buckets: b holds the times from
- * (8 + b % 8) << (b / 8 - 1) ns up to the next bucket's. The last one holds all that are longer.
+ * malloctap_thread_slot.latency says where); preempted calls are left out. A bucket holds the sum
+ * of the weights of its calls, so a quantile of a row is an unbiased estimate of the quantile of
+ * all calls. Bucket b < 16 is b ns; from there each power of two has 8 buckets: b holds the times
+ * from (8 + b % 8) << (b / 8 - 1) ns up to the next bucket's. The last one holds all that are
+ * longer.
  *
- * Rows follow one another from the start of each LATENCY extent; one that is all zeros is not in use.
- * Before a slot is reused, its row's `thread` becomes MALLOCTAP_LATENCY_MOVING, the row is added to
- * that of the folded threads, the first of the area, and emptied, `thread` last. A row that is moving
- * does not count. So no call is ever in both; if the process is killed right then, some are in
- * neither.
+ * Rows follow one another from the start of each LATENCY extent; one that is all zeros is not in
+ * use. Before a slot is reused, its row's `thread` becomes MALLOCTAP_LATENCY_MOVING, the row is
+ * added to that of the folded threads, the first of the area, and emptied, `thread` last. A row
+ * that is moving does not count. So no call is ever in both; if the process is killed right then,
+ * some are in neither.
  */
 #define MALLOCTAP_LATENCY_BUCKETS 320u
 #define MALLOCTAP_LATENCY_MOVING UINT64_MAX
@@ -465,7 +460,8 @@ struct malloctap_latency {
         double wait_ns;
         uint64_t max_ns; /* the longest that was probed */
         uint64_t samples;
-        /* the variances of the estimates time_ns and wait_ns: sums of weight * (weight - 1) * x^2 */
+        /* the variances of the estimates time_ns and wait_ns: sums of weight * (weight - 1) * x^2
+         */
         double time_variance;
         double wait_variance;
         double reserved[4];
@@ -473,8 +469,7 @@ struct malloctap_latency {
     } ops[MALLOCTAP_OPS];
 };
 
-/* ---- allocator locks ---------------------------------------------------------------------------
- */
+/* ---- allocator locks ------------------------------------------------------------------------- */
 
 enum malloctap_lock_kind {
     MALLOCTAP_LOCK_PARENT = 1,   /* of one per-cpu list */
@@ -508,8 +503,7 @@ struct malloctap_lock_row {
     uint64_t reserved[5];
 };
 
-/* ---- layout guards ------------------------------------------------------------------------------
- */
+/* ---- layout guards --------------------------------------------------------------------------- */
 
 #define MALLOCTAP_OFFSET(type, field, offset)                                                      \
     static_assert(offsetof(struct type, field) == (offset), #type "." #field)

@@ -6,8 +6,7 @@
 
 #include <stdlib.h>
 
-/* ---- sums -------------------------------------------------------------------------------------
- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 static size_t stack_index(struct aggregate *aggregate, uint32_t stack)
 {
@@ -35,8 +34,7 @@ void aggregate_sums_add(struct aggregate_sums *to, const struct aggregate_sums *
     to->waited += from->waited;
 }
 
-/* ---- records ----------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 /* One pass over the records. */
 struct reading {
@@ -221,8 +219,7 @@ uint64_t aggregate_classed(const struct aggregate *aggregate)
            aggregate->classes[MALLOCTAP_PROBE_PREEMPTED].samples;
 }
 
-/* ---- exact ------------------------------------------------------------------------------------
- */
+/* ---- exact ----------------------------------------------------------------------------------- */
 
 static void add_counters(struct aggregate_exact *exact, uint32_t ops,
                          const struct malloctap_counters *counters)

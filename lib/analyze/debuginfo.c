@@ -39,8 +39,7 @@ struct debuginfo {
     struct ranges ranges;
 };
 
-/* ---- ranges -----------------------------------------------------------------------------------
- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 static int compare_ranges(const void *left, const void *right)
 {
@@ -86,8 +85,7 @@ static const struct range *ranges_find(const struct ranges *ranges, Dwarf_Addr a
     return first && address < ranges->items[first - 1].high ? &ranges->items[first - 1] : NULL;
 }
 
-/* ---- indexes ----------------------------------------------------------------------------------
- */
+/* ---- indexes --------------------------------------------------------------------------------- */
 
 struct debuginfo *debuginfo_create(Dwarf *dwarf)
 {
@@ -165,8 +163,7 @@ static bool unit_function(struct unit *unit, Dwarf_Addr address, Dwarf_Die *ret)
     return range && dwarf_offdie(dwarf_cu_getdwarf(unit->entries.cu), range->function, ret);
 }
 
-/* ---- one address ------------------------------------------------------------------------------
- */
+/* ---- one address ----------------------------------------------------------------------------- */
 
 /* The child of a scope that holds the address: a block or a function inlined there. */
 static bool inner_scope(Dwarf_Die *scope, Dwarf_Addr address, Dwarf_Die *ret)

@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-/* ---- figures ----------------------------------------------------------------------------------
- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static struct estimate divided(struct estimate estimate, double per)
 {
@@ -54,8 +53,7 @@ bool diff_is_clear(struct estimate change)
     return change.value * change.value > 4 * change.variance;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static const char *executable_name(const struct malloctap_recording *recording)
 {

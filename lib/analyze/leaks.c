@@ -14,8 +14,7 @@ uint64_t leaks_ticks(const struct malloctap_recording *recording, uint64_t ns)
     return next > room ? UINT64_MAX : header->start_ticks + (uint64_t)next - 1;
 }
 
-/* ---- sums -------------------------------------------------------------------------------------
- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 void leaks_sums_add(struct leaks_sums *to, const struct leaks_sums *from)
 {
@@ -63,8 +62,7 @@ static void take_back(struct estimate *from, struct estimate what)
     from->variance -= what.variance;
 }
 
-/* ---- one moment, and an earlier one -----------------------------------------------------------
- */
+/* ---- one moment, and an earlier one ---------------------------------------------------------- */
 
 static bool asked(const struct leaks_query *query, const struct live_block *block)
 {
@@ -104,8 +102,7 @@ static void add_live(struct leaks *leaks, const struct leaks_query *query, uint6
     }
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_until(const struct malloctap_recording *recording, uint64_t from, uint64_t until,
                       uint32_t tid, struct leaks *leaks, struct malloctap_error *error)

@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static size_t home(const struct live *live, uint64_t address)
 {
@@ -67,8 +66,7 @@ void live_deinit(struct live *live)
     *live = (struct live){0};
 }
 
-/* ---- beginnings and ends ----------------------------------------------------------------------
- */
+/* ---- beginnings and ends --------------------------------------------------------------------- */
 
 static void add_to_sums(struct live *live, const struct live_block *block, double sign)
 {
@@ -111,8 +109,7 @@ static void end_block(struct live *live, const struct live_step *step)
     slot_remove(live, slot);
 }
 
-/* ---- events -----------------------------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /* What an event means for the table; address 0: nothing. */
 static struct live_step step_of(struct live *live, const struct malloctap_event *event,

@@ -30,8 +30,7 @@ struct object {
     size_t symbol_count;
 };
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static const Dwfl_Callbacks callbacks = {
     .find_elf = dwfl_build_id_find_elf,
@@ -105,8 +104,7 @@ void object_close(struct object *object)
     free(object);
 }
 
-/* ---- symbol table -----------------------------------------------------------------------------
- */
+/* ---- symbol table ---------------------------------------------------------------------------- */
 
 /* Of `malloc`, `__libc_malloc` and `__malloc_alias` the reader knows the first. */
 static int symbol_rank(const GElf_Sym *symbol, const char *name)
@@ -195,8 +193,7 @@ static const char *symbol_at(const struct object *object, uint64_t address)
     return object->symbols[first - 1].name;
 }
 
-/* ---- one address ------------------------------------------------------------------------------
- */
+/* ---- one address ----------------------------------------------------------------------------- */
 
 static void load(struct object *object)
 {

@@ -39,8 +39,7 @@ const char *path_basename(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* ---- what reads the same ----------------------------------------------------------------------
- */
+/* ---- what reads the same --------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
@@ -118,8 +117,7 @@ static bool path_is(const struct paths *paths, const struct path *path,
     return true;
 }
 
-/* ---- paths ------------------------------------------------------------------------------------
- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 /* Paths that share a hash are told apart by the second key, counted up until one fits. */
 size_t paths_add(struct paths *paths, const struct path_frames *frames)

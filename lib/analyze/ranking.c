@@ -31,8 +31,7 @@ struct estimate ranking_key(const struct aggregate_sums *sums, enum ranking_by b
     return (struct estimate){0};
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static bool frames_match(const struct path_frames *frames, const char *pattern)
 {

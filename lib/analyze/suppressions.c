@@ -16,8 +16,7 @@ void suppressions_deinit(struct suppressions *list)
     *list = (struct suppressions){0};
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct line {
     const char *start;
@@ -123,8 +122,7 @@ int suppressions_read(struct suppressions *list, const char *path, struct malloc
     return status;
 }
 
-/* ---- matching ---------------------------------------------------------------------------------
- */
+/* ---- matching -------------------------------------------------------------------------------- */
 
 /*
  * Where a text does not fit, what stands for anything (a *, or that the pattern may begin anywhere)

@@ -66,8 +66,7 @@ void symbols_destroy(struct symbols *symbols)
     free(symbols);
 }
 
-/* ---- sources ----------------------------------------------------------------------------------
- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 static void note(struct symbols *symbols, const char *path, const char *why)
 {
@@ -134,8 +133,7 @@ static uint64_t source_of(struct symbols *symbols, uint32_t id)
     return *known = index;
 }
 
-/* ---- places -----------------------------------------------------------------------------------
- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 static struct place place_resolve(struct symbols *symbols, const struct source *source,
                                   uint64_t offset)

@@ -154,8 +154,7 @@ void mt_stats_count_failure(const struct mt_list *list)
     count_parent(list, 1);
 }
 
-/* ---- the oversize lock --------------------------------------------------------------------------
- */
+/* ---- the oversize lock ----------------------------------------------------------------------- */
 
 void mt_stats_count_oversize(void)
 {

@@ -38,8 +38,7 @@ static _Noreturn void fail(const char *what)
 /* In a handler that interrupted the allocator not every block can be had. */
 static _Thread_local volatile sig_atomic_t in_handler;
 
-/* ---- blocks that know whether they are whole ---------------------------------------------------
- */
+/* ---- blocks that know whether they are whole ------------------------------------------------- */
 
 struct set {
     char *blocks[SIZES];
@@ -101,8 +100,7 @@ static void use_all_sizes(int fill)
     release(&set);
 }
 
-/* ---- handlers of fork -------------------------------------------------------------------------
- */
+/* ---- handlers of fork ------------------------------------------------------------------------ */
 
 /* Handlers prepare in reverse order of registration: the first ones allocate when all others, an
  * allocator's too, have locked what they have; and their child handlers run before those unlock. */
@@ -155,8 +153,7 @@ static void register_first(void)
 }
 __attribute__((section(".preinit_array"), used)) static void (*preinit)(void) = register_first;
 
-/* ---- processes --------------------------------------------------------------------------------
- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 static void wait_for(pid_t pid)
 {
@@ -236,8 +233,7 @@ static void run_clone(void)
     }
 }
 
-/* ---- forks in a signal handler ----------------------------------------------------------------
- */
+/* ---- forks in a signal handler --------------------------------------------------------------- */
 
 static volatile sig_atomic_t signals;
 
@@ -271,8 +267,7 @@ static void run_interrupted(void)
     }
 }
 
-/* ---- the other threads ------------------------------------------------------------------------
- */
+/* ---- the other threads ----------------------------------------------------------------------- */
 
 static void *make_noise(void *unused)
 {

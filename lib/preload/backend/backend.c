@@ -53,8 +53,7 @@ static void early_free(void *block)
 {
 }
 
-/* ---- functions a backend lacks, made of those it has ------------------------------------------
- */
+/* ---- functions a backend lacks, made of those it has ----------------------------------------- */
 
 static bool power_of_two(size_t number)
 {
@@ -136,8 +135,7 @@ struct backend backend = {
 
 struct backend_identity backend_identity;
 
-/* ---- finding them ------------------------------------------------------------------------------
- */
+/* ---- finding them ---------------------------------------------------------------------------- */
 
 /*
  * Fill the table from one object. An allocator that lacks a function gets it made of its others:

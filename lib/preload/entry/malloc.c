@@ -31,8 +31,7 @@ static always_inline void *returned(enum malloctap_op op, size_t size, void *blo
     return likely(block != NULL) ? block : failed(op, size);
 }
 
-/* ---- malloc and free ---------------------------------------------------------------------------
- */
+/* ---- malloc and free ------------------------------------------------------------------------- */
 
 static cold void *slow_malloc(size_t size)
 {
@@ -100,8 +99,7 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
         backend.free_aligned_sized(block, alignment, size);
 }
 
-/* ---- calloc and realloc ------------------------------------------------------------------------
- */
+/* ---- calloc and realloc ---------------------------------------------------------------------- */
 
 static cold void *slow_calloc(size_t count, size_t unit)
 {
@@ -160,8 +158,7 @@ EXPORT void *reallocarray(void *block, size_t count, size_t unit)
     return moved;
 }
 
-/* ---- aligned allocation ------------------------------------------------------------------------
- */
+/* ---- aligned allocation ---------------------------------------------------------------------- */
 
 static cold void *slow_aligned(enum call_function function, size_t alignment, size_t size)
 {

@@ -52,8 +52,7 @@ static struct {
     pthread_key_t exit_key;
 } image;
 
-/* ---- memory that a child must not see
- * ------------------------------------------------------------ */
+/* ---- memory that a child must not see -------------------------------------------------------- */
 
 static bool lifecycle_wipe_on_fork(void)
 {
@@ -84,8 +83,7 @@ static void wipe_all(void)
 #undef X
 }
 
-/* ---- start
- * ------------------------------------------------------------------------------------------ */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 /* MALLOCTAP as the program was given it. The first call may come before libc has set `environ`; the
  * initial stack holds it all the same: argc, argv[], NULL, envp[]. */
@@ -127,7 +125,8 @@ static void start_image(void)
     size_class_prepare();
     strings_init();
     config_read(find_options(), mtmalloc_option);
-    /* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies. */
+    /* Not the one that a library may have put in libc's place: libfaketime's allocates, and lies.
+     */
     recording_clock *clock = (recording_clock *)loader_libc_function("clock_gettime");
     recording_use_clock(clock, CLOCK_MONOTONIC);
     backend_resolve(config.backend);
@@ -207,8 +206,7 @@ struct malloctap_counters *lifecycle_unslotted(void)
     return shared ? shared : &process.early;
 }
 
-/* ---- threads
- * ---------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 /* The first thread of a program begins before any of the program's code has run. */
 static void read_name(struct malloctap_thread_slot *slot)
@@ -268,7 +266,8 @@ struct thread *lifecycle_thread(void)
     }
     sample_thread_init(thread, slot);
     read_name(slot);
-    /* A signal handler may have forked meanwhile: then this is a child, and the slot its parent's. */
+    /* A signal handler may have forked meanwhile: then this is a child, and the slot its parent's.
+     */
     if (__atomic_load_n(&process.state, __ATOMIC_RELAXED) != READY) {
         thread->limit = LIMIT_UNKNOWN;
         return NULL;
@@ -280,8 +279,7 @@ struct thread *lifecycle_thread(void)
     return thread;
 }
 
-/* ---- constructor and destructor
- * --------------------------------------------------------------------- */
+/* ---- constructor and destructor -------------------------------------------------------------- */
 
 /* What the constructor does may allocate, through the hooks: that is ours, not the program's. */
 static struct thread *own_work_begin(void)

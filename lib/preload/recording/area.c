@@ -235,8 +235,7 @@ void *area_reserve(struct area *area, uint64_t size, uint64_t *offset)
     }
 }
 
-/* ---- what the stack side takes -----------------------------------------------------------------
- */
+/* ---- what the stack side takes --------------------------------------------------------------- */
 
 struct malloctap_stack *area_stack_alloc(uint32_t frames, uint32_t *id)
 {

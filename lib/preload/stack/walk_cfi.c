@@ -46,8 +46,7 @@ static void settle(struct walk *walk, const struct position *position)
     registers->known = position->fp_known ? SP_AND_FP : 1ULL << ARCH_SP;
 }
 
-/* ---- one step ---------------------------------------------------------------------------------
- */
+/* ---- one step -------------------------------------------------------------------------------- */
 
 /* Go back to where all registers were known and come again, keeping them. */
 static enum step start_over(struct walk *walk)
@@ -118,8 +117,7 @@ static cold enum step long_step(struct walk *walk, const struct module *module, 
     }
 }
 
-/* ---- the walk ---------------------------------------------------------------------------------
- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 /* False: there is no room for one more. */
 static always_inline bool add_frame(struct walk *walk, const struct walk_own *own,

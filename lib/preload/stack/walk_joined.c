@@ -48,8 +48,7 @@ enum outcome {
     OUTCOME_LOST,   /* this takes a full walk */
 };
 
-/* ---- the remembered frames --------------------------------------------------------------------
- */
+/* ---- the remembered frames ------------------------------------------------------------------- */
 
 static always_inline bool holds(struct stack_view *view, uint64_t address, uint64_t value)
 {
@@ -113,8 +112,7 @@ static always_inline bool meets(struct position at, const struct memory_frame **
     return *next < end && (*next)->sp == at.sp && (*next)->pc == at.pc;
 }
 
-/* ---- the walk ---------------------------------------------------------------------------------
- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 /* Leave our own frames behind by a way that was taken before. False: this is another. */
 static always_inline bool take_way(struct joined *walk, const struct memory_way *way,

@@ -24,8 +24,7 @@
 
 #define NOINLINE __attribute__((noinline))
 
-/* ---- the books: what is live, by address ------------------------------------------------------
- */
+/* ---- the books: what is live, by address ----------------------------------------------------- */
 
 namespace {
 
@@ -124,8 +123,7 @@ void write_truth(int file)
 
 } // namespace
 
-/* ---- leaks ------------------------------------------------------------------------------------
- */
+/* ---- leaks ----------------------------------------------------------------------------------- */
 
 static const char entry_name[] = "cache::Cache::remember";
 static const char data_name[] = "make<char>";

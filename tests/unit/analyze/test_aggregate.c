@@ -26,8 +26,7 @@ static void assert_close(double value, double expected)
     assert_float_equal(value, expected, 1e-9 * fmax(1, fabs(expected)));
 }
 
-/* ---- sums -------------------------------------------------------------------------------------
- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 static void weights_make_sums_and_errors(void **state)
 {
@@ -171,8 +170,7 @@ static void without_the_kernels_word_only_time_is_known(void **state)
     recording_builder_destroy(built.builder);
 }
 
-/* ---- a part of the run ------------------------------------------------------------------------
- */
+/* ---- a part of the run ----------------------------------------------------------------------- */
 
 static void a_window_selects_by_time(void **state)
 {
@@ -213,8 +211,7 @@ static void what_a_ring_has_partly_overwritten_is_left_out(void **state)
     recording_builder_destroy(built.builder);
 }
 
-/* ---- live blocks ------------------------------------------------------------------------------
- */
+/* ---- live blocks ----------------------------------------------------------------------------- */
 
 static void blocks_live_until_freed(void **state)
 {
@@ -310,8 +307,7 @@ static void many_lives(void **state)
     recording_builder_destroy(built.builder);
 }
 
-/* ---- logs -------------------------------------------------------------------------------------
- */
+/* ---- logs ------------------------------------------------------------------------------------ */
 
 static void log_call(const struct built *built, struct recording_builder_call call)
 {

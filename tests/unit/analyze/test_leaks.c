@@ -25,8 +25,7 @@ static void assert_sums(const struct fixture *f, uint32_t stack, double blocks, 
                  sums.blocks.value, bytes, blocks);
 }
 
-/* ---- logged calls; ticks are nanoseconds after the start --------------------------------------
- */
+/* ---- logged calls; ticks are nanoseconds after the start ------------------------------------- */
 
 static void add_free(struct fixture *f, uint64_t thread, uint64_t ticks, uint64_t address)
 {
@@ -113,8 +112,7 @@ static void the_peak_is_that_of_all_threads_together(void **state)
     end(&f);
 }
 
-/* ---- moments ----------------------------------------------------------------------------------
- */
+/* ---- moments --------------------------------------------------------------------------------- */
 
 static struct fixture with_moments(void)
 {
@@ -197,8 +195,7 @@ static void times_and_ticks_are_inverse(void **state)
     end(&f);
 }
 
-/* ---- samples ----------------------------------------------------------------------------------
- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 static struct malloctap_sample sample(const struct fixture *f, uint64_t ticks, uint64_t address,
                                       uint64_t size, double weight)
@@ -296,8 +293,7 @@ static void a_ring_claims_only_what_it_still_has_whole(void **state)
     end(&f);
 }
 
-/* ---- many -------------------------------------------------------------------------------------
- */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 enum { PLACES = 3000, STEPS = 40000 };
 

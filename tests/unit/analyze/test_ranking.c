@@ -148,8 +148,7 @@ static void functions_are_found_by_pattern(void **state)
     }
 }
 
-/* ---- functions --------------------------------------------------------------------------------
- */
+/* ---- functions ------------------------------------------------------------------------------- */
 
 /* A return address in a function of the orchard. */
 static uint64_t within(orchard_function *function, uint32_t module)

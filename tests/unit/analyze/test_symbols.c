@@ -18,8 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* ---- where orchard is loaded ------------------------------------------------------------------
- */
+/* ---- where orchard is loaded ----------------------------------------------------------------- */
 
 struct loaded {
     uint64_t bias;
@@ -66,8 +65,7 @@ static int group_setup(void **state)
     return orchard.build_id ? 0 : -1;
 }
 
-/* ---- return addresses -------------------------------------------------------------------------
- */
+/* ---- return addresses ------------------------------------------------------------------------ */
 
 static uint64_t called_from; /* in orchard's own numbering */
 static jmp_buf after_last;
@@ -91,8 +89,7 @@ static uint64_t address_in(void (*function)(orchard_probe *))
     return called_from;
 }
 
-/* ---- a recording that names a module ----------------------------------------------------------
- */
+/* ---- a recording that names a module --------------------------------------------------------- */
 
 struct fixture {
     struct recording_builder *builder;
@@ -159,8 +156,7 @@ static void assert_note(struct fixture *fixture, const char *words)
         fail_msg("note is: %s", notes[0]);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 /* What every copy with debug information, wherever that lies, must know. */
 static void assert_everything_known(const char *module_path)

@@ -86,8 +86,7 @@ static void test_one_wait_gives_a_wide_interval(void **state)
     assert_true(interval.high >= 5.57 * 1e7 && interval.high < 10 * 1e7);
 }
 
-/* ---- coverage ----------------------------------------------------------------------------------
- */
+/* ---- coverage -------------------------------------------------------------------------------- */
 
 static double uniform(uint64_t *state)
 {

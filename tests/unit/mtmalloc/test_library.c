@@ -34,8 +34,7 @@ static void run(const char *environment, const char *program, char *output, size
     assert_int_equal(pclose(from), 0);
 }
 
-/* ---- programs ---------------------------------------------------------------------------------
- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 static int print_new_block(void)
 {
@@ -80,8 +79,7 @@ static int switch_at_run_time(void)
     return print_new_block();
 }
 
-/* ---- tests ------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void test_all_names(void **state)
 {

@@ -53,8 +53,7 @@ static void begin(bool may_ask_kernel)
     probe_init(may_ask_kernel);
 }
 
-/* ---- kinds of work ----------------------------------------------------------------------------
- */
+/* ---- kinds of work --------------------------------------------------------------------------- */
 
 static void do_nothing(void)
 {
@@ -104,8 +103,7 @@ static void fork_and_return_in_both(void)
         CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void fast_body(void)
 {

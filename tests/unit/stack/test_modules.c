@@ -64,8 +64,7 @@ static void test_same_address_without_build_id(void **state)
     assert_int_equal(probe_module(taken.modules[1])->build_id_size, 0);
 }
 
-/* ---- what is remembered of a module that is there no more -------------------------------------
- */
+/* ---- what is remembered of a module that is there no more ------------------------------------ */
 
 static void take_again(void *call)
 {

@@ -19,8 +19,7 @@
 
 static const struct pack_options fast = {.level = 1};
 
-/* ---- files ------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 struct bytes {
     uint8_t *bytes;
@@ -121,8 +120,7 @@ static void expect_refused(const char *path, struct pack_options options, const 
     assert_string_equal(said + 2, text);
 }
 
-/* ---- packing ----------------------------------------------------------------------------------
- */
+/* ---- packing --------------------------------------------------------------------------------- */
 
 enum { CALLS = 50000 };
 
@@ -211,8 +209,7 @@ static void test_more_than_is_cached(void **state)
     expect_calls(folder_path("e.mtap.zst"), MANY);
 }
 
-/* ---- refusing ---------------------------------------------------------------------------------
- */
+/* ---- refusing -------------------------------------------------------------------------------- */
 
 static void test_still_written(void **state)
 {
@@ -257,8 +254,7 @@ static void test_what_cannot_be_packed(void **state)
     expect_calls(folder_path("link.zst"), 10);
 }
 
-/* ---- damage -----------------------------------------------------------------------------------
- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 static void expect_unreadable(const char *path, const char *text)
 {

@@ -16,8 +16,7 @@
 
 static const struct view_leaks_query all_leaks = {.at_ns = UINT64_MAX, .before_ns = UINT64_MAX};
 
-/* ---- a log ------------------------------------------------------------------------------------
- */
+/* ---- a log ----------------------------------------------------------------------------------- */
 
 static void add_call(struct recording_builder *builder, uint64_t thread,
                      struct recording_builder_call call)
@@ -222,8 +221,7 @@ static void counting_alone_tells_of_no_blocks(void **state)
     recording_builder_destroy(builder);
 }
 
-/* ---- differences ------------------------------------------------------------------------------
- */
+/* ---- differences ----------------------------------------------------------------------------- */
 
 static void check_diff(struct view_diff_query query, enum emit_format format, const char *name)
 {

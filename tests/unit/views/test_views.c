@@ -13,8 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* ---- views ------------------------------------------------------------------------------------
- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 static const struct view_stacks_query by_calls = {
     .calls = {.ops = AGGREGATE_OPS_ALLOC, .live = true},

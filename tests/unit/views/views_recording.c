@@ -70,8 +70,7 @@ struct views_recording views_recording_create(void)
     return recording;
 }
 
-/* ---- probes -----------------------------------------------------------------------------------
- */
+/* ---- probes ---------------------------------------------------------------------------------- */
 
 static struct malloctap_latency *add_latency(struct recording_builder *builder, uint64_t thread)
 {
