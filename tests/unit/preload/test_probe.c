@@ -5,6 +5,8 @@
 
 #include "process.h"
 
+#include <backend/backend.h>
+#include <boot/arena.h>
 #include <probe/probe.h>
 #include <recording/recording.h>
 
@@ -20,19 +22,31 @@ enum { TRIES = 1000 };
 /* The backend: does what the test at hand wants. */
 static void (*work)(void);
 
+static void *work_for_malloc(size_t size)
+{
+    work();
+    return &work;
+}
+
+struct backend backend = {.malloc = work_for_malloc};
+char arena_memory[ARENA_SIZE];
+
 void call_forward(struct call *call)
 {
     work();
     call->result = &work;
 }
 
+/* A malloc goes to the backend at once, a calloc by call_forward(). */
 static struct probe probe_work(void (*what)(void))
 {
-    struct call call = {CALL_malloc, MALLOCTAP_OP_MALLOC, .size = 1};
+    static enum call_function function = CALL_malloc;
+    struct call call = {function, MALLOCTAP_OP_MALLOC, .size = 1};
     struct probe probe;
     work = what;
     probe_call(&call, &probe);
     CHECK(call.result == &work);
+    function = function == CALL_malloc ? CALL_calloc : CALL_malloc;
     return probe;
 }
 
