@@ -7,8 +7,8 @@
 #include <recording/recording.h>
 
 /* At the default rate a thread that calls much is sampled less as it goes on: what is known of its
- * first half million calls is not worth much more at the thousandth sample. */
-#define DRAWS_A_MEAN 512u
+ * first millions of calls is not worth much more at the four thousandth sample. */
+#define DRAWS_A_MEAN 2048u
 #define THINNINGS 4u
 
 static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool thin)
