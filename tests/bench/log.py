@@ -4,9 +4,9 @@
 
 sqlite3 on a large script in memory, four threads that allocate on deep stacks, and python3 with
 PYTHONMALLOC=malloc, each plain, behind a shim that takes every allocation's stack with libunwind and
-throws it away, logged by malloctap, and under heaptrack where it is installed, in turn. Printed are
-medians of the ratios to plain within a round, with their 95 % interval, the ratio to the shim, and
-how many bytes a logged call takes.
+throws it away, logged by malloctap with and without the stacks of frees, and under heaptrack (which
+takes none of frees) where it is installed, in turn. Printed are medians of the ratios to plain within
+a round, with their 95 % interval, the ratio to the shim, and how many bytes a logged call takes.
 """
 import argparse
 import json
@@ -49,7 +49,7 @@ class Variants:
         self.options = options
         self.directory = directory
         self.recording = os.path.join(directory, "log.mtap")
-        self.names = ["plain", "unw_backtrace", "malloctap"]
+        self.names = ["plain", "unw_backtrace", "malloctap", "no free stacks"]
         self.bytes_per_call = []
         # heaptrack starts programs itself, through a shell script; its library alone records as much.
         self.heaptrack = self.find_heaptrack()
@@ -71,15 +71,17 @@ class Variants:
             "plain": {},
             "unw_backtrace": {"LD_PRELOAD": self.options.unwind_shim},
             "malloctap": {"LD_PRELOAD": self.options.library,
-                          "MALLOCTAP": f"mode=log,ring=0,out={self.recording}"},
+                          "MALLOCTAP": f"mode=log,out={self.recording}"},
+            "no free stacks": {"LD_PRELOAD": self.options.library,
+                               "MALLOCTAP": f"mode=log,free_stacks=off,out={self.recording}"},
             "heaptrack": {"LD_PRELOAD": self.heaptrack or "", "DUMP_HEAPTRACK_OUTPUT": raw},
         }[name]
 
     def run(self, workload, name):
         result = workload.run(self.environment(name))
-        if name == "malloctap":
+        if name in ("malloctap", "no free stacks"):
             size, calls = recorded(self.options.malloctap, self.recording)
-            if calls:
+            if calls and name == "malloctap":
                 self.bytes_per_call.append(size / calls)
             os.unlink(self.recording)
         if name == "heaptrack":
