@@ -49,7 +49,7 @@ static struct {
 
 /* Size of the first extent: what a small program gets by with. */
 static const uint32_t first_size[AREA_KINDS] = {
-    [MALLOCTAP_EXTENT_THREADS] = 16u << 10, [MALLOCTAP_EXTENT_DEPOT] = 64u << 10,
+    [MALLOCTAP_EXTENT_THREADS] = 64u << 10, [MALLOCTAP_EXTENT_DEPOT] = 64u << 10,
     [MALLOCTAP_EXTENT_MODULES] = 32u << 10, [MALLOCTAP_EXTENT_CHUNKS] = 256u << 10,
     [MALLOCTAP_EXTENT_LATENCY] = 64u << 10, [MALLOCTAP_EXTENT_LOCKS] = 64u << 10,
 };
