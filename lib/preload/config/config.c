@@ -7,8 +7,7 @@
 
 #include <stdarg.h>
 
-/* At most every so many calls and bytes a sample, of some 3 us: a few tenths of a percent of the
- * time of a program that does little else but allocate. */
+/* A sample with its probe takes 1.2 us in a loop, and more where it finds the caches cold. */
 #define DEFAULT_CALLS 4096u
 #define DEFAULT_BYTES (512u << 10)
 #define DEFAULT_RING (256u << 20)
