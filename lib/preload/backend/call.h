@@ -4,6 +4,7 @@
 #define PRELOAD_CALL_H
 
 #include <malloctap/recording.h>
+#include <stack/caller.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ struct call {
     int status;                /* of posix_memalign */
     operator_function *target; /* operator delete: the function to call, and its */
     uintptr_t arguments[3];    /* parameters, as many as it takes */
+    struct stack_caller caller;
     const struct probe *probe; /* operator new: what it cost; NULL: it was not probed */
 };
 

@@ -6,6 +6,7 @@
  * there may be to do is one unlikely branch away in slow.c.
  */
 #include "fast.h"
+#include "logged.h"
 #include "slow.h"
 
 #include <backend/backend.h>
@@ -35,7 +36,10 @@ static always_inline void *returned(enum malloctap_op op, size_t size, void *blo
 
 static cold void *slow_malloc(size_t size)
 {
-    struct call call = {CALL_malloc, MALLOCTAP_OP_MALLOC, .size = size};
+    struct thread *thread = thread_current();
+    if (likely(logged_by(thread)))
+        return logged_malloc(thread, size, stack_caller());
+    struct call call = {CALL_malloc, MALLOCTAP_OP_MALLOC, .size = size, .caller = stack_caller()};
     slow_alloc(&call);
     return call.result;
 }
@@ -72,13 +76,22 @@ static cold void slow_free_by(enum call_function function, void *block, size_t a
     if (free_after_all(block, function, alignment, size))
         return;
     slow_free(&(struct call){function, MALLOCTAP_OP_FREE, .size = size, .alignment = alignment,
-                             .block = block});
+                             .block = block, .caller = stack_caller()});
+}
+
+static cold void slow_plain_free(void *block)
+{
+    struct thread *thread = thread_current();
+    if (likely(logged_by(thread)) && likely(!lives_maybe(block)))
+        logged_free(thread, block, stack_caller());
+    else
+        slow_free_by(CALL_free, block, 0, 0);
 }
 
 EXPORT void free(void *block)
 {
     if (unlikely(!fast_free(block)))
-        slow_free_by(CALL_free, block, 0, 0);
+        slow_plain_free(block);
     else
         backend.free(block);
 }
@@ -103,8 +116,8 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 
 static cold void *slow_calloc(size_t count, size_t unit)
 {
-    struct call call = {CALL_calloc, MALLOCTAP_OP_CALLOC, .size = call_array_size(count, unit),
-                        .count = count, .unit = unit};
+    struct call call = {CALL_calloc,    MALLOCTAP_OP_CALLOC, .size = call_array_size(count, unit),
+                        .count = count, .unit = unit,        .caller = stack_caller()};
     slow_alloc(&call);
     return call.result;
 }
@@ -131,7 +144,8 @@ static cold void *slow_realloc(void *block, size_t size)
             counter_add(&thread_counters()->reallocs_from_null, 1);
         return returned(MALLOCTAP_OP_REALLOC, size, backend.realloc(block, size));
     }
-    struct call call = {CALL_realloc, MALLOCTAP_OP_REALLOC, .size = size, .block = block};
+    struct call call = {CALL_realloc, MALLOCTAP_OP_REALLOC, .size = size, .block = block,
+                        .caller = stack_caller()};
     slow_alloc(&call);
     return call.result;
 }
@@ -162,7 +176,8 @@ EXPORT void *reallocarray(void *block, size_t count, size_t unit)
 
 static cold void *slow_aligned(enum call_function function, size_t alignment, size_t size)
 {
-    struct call call = {function, MALLOCTAP_OP_ALIGNED, .size = size, .alignment = alignment};
+    struct call call = {function, MALLOCTAP_OP_ALIGNED, .size = size, .alignment = alignment,
+                        .caller = stack_caller()};
     slow_alloc(&call);
     return call.result;
 }
@@ -198,7 +213,7 @@ EXPORT void *pvalloc(size_t size)
 static cold int slow_posix_memalign(void **ret, size_t alignment, size_t size)
 {
     struct call call = {CALL_posix_memalign, MALLOCTAP_OP_ALIGNED, .size = size,
-                        .alignment = alignment};
+                        .alignment = alignment, .caller = stack_caller()};
     slow_alloc(&call);
     if (call.status == 0)
         *ret = call.result;

@@ -233,7 +233,7 @@ static bool record_free(struct thread *thread, struct call *call)
     if (end_sampled(call, &life, &ended_at))
         sample_freed(thread, call, &life, ended_at);
     if (logged)
-        log_free(thread, call);
+        log_free(thread, call->block, &call->caller);
     else if (drawn)
         forward_sampled_free(thread, call);
     busy_end(thread, logged ? orders_changed(thread) : drawn, limit);

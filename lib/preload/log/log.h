@@ -11,11 +11,15 @@
 #include <backend/call.h>
 #include <thread/thread.h>
 
-/* Log an allocation that returned; `failed`: it gave no block though one was asked for; `before`:
+/* Log a malloc that returned. */
+void log_malloc(struct thread *thread, const void *block, size_t size,
+                const struct stack_caller *caller);
+
+/* Log any allocation that returned; `failed`: it gave no block though one was asked for; `before`:
  * of a realloc, a moment before it was made. */
 void log_allocation(struct thread *thread, const struct call *call, bool failed, uint64_t before);
 
 /* Log a free that is about to happen. */
-void log_free(struct thread *thread, const struct call *call);
+void log_free(struct thread *thread, const void *block, const struct stack_caller *caller);
 
 #endif

@@ -8,10 +8,12 @@
 #define LENGTH_WHOLE 7u                  /* the code of eight bytes */
 #define DISTANCE_MAX (UINT64_C(1) << 46) /* so that its code has six bytes at most */
 
+/* What takes more than six bytes is stored in eight. */
 static always_inline unsigned length_of(uint64_t value)
 {
-    unsigned bytes = value == 0 ? 0 : (unsigned)(71 - __builtin_clzll(value)) / 8;
-    return bytes < LENGTH_WHOLE ? bytes : LENGTH_WHOLE;
+    if (unlikely(value >> 48 != 0))
+        return LENGTH_WHOLE;
+    return (unsigned)(70 - __builtin_clzll(value << 1 | 1)) / 8;
 }
 
 /* Always stores eight bytes: what is too much is overwritten by the next. */
@@ -23,13 +25,13 @@ static always_inline unsigned char *put(unsigned char *to, uint64_t value, unsig
 
 static always_inline uint64_t distance(uint64_t address, uint64_t from, unsigned *length)
 {
-    bool back = address < from;
-    uint64_t apart = back ? from - address : address - from;
-    if (apart % 8 != 0 || apart >= DISTANCE_MAX) {
+    uint64_t back = (uint64_t)((int64_t)(address - from) >> 63); /* all ones, or zero */
+    uint64_t apart = ((address - from) ^ back) - back;
+    if (unlikely(apart % 8 != 0 || apart >= DISTANCE_MAX)) {
         *length = LENGTH_WHOLE;
         return address;
     }
-    uint64_t code = apart / 8 * 2 + back;
+    uint64_t code = apart / 4 + (back & 1);
     *length = length_of(code);
     return code;
 }
@@ -44,7 +46,8 @@ static uint64_t distance_from_old(const struct log_event *event, unsigned *lengt
     return event->address;
 }
 
-uint32_t log_encode(const struct log_event *event, struct log_base *base, unsigned char *to)
+static always_inline uint32_t encode(const struct log_event *event, bool resized,
+                                     struct log_base *base, unsigned char *to)
 {
     unsigned char *at = to + 2;
     uint64_t time = event->ticks - base->ticks, address = 0, old = 0;
@@ -53,7 +56,6 @@ uint32_t log_encode(const struct log_event *event, struct log_base *base, unsign
                             : event->stack              ? length_of(event->stack)
                                                         : 1;
     unsigned size_length = length_of(event->size);
-    bool resized = event->op == MALLOCTAP_OP_REALLOC;
     if (resized) {
         old_length = LENGTH_WHOLE; /* NULL is eight zero bytes */
         if (event->old != 0)
@@ -86,4 +88,11 @@ uint32_t log_encode(const struct log_event *event, struct log_base *base, unsign
     else if (event->old != 0)
         base->address = event->old;
     return (uint32_t)(at - to);
+}
+
+uint32_t log_encode(const struct log_event *event, struct log_base *base, unsigned char *to)
+{
+    if (unlikely(event->op == MALLOCTAP_OP_REALLOC))
+        return encode(event, true, base, to);
+    return encode(event, false, base, to);
 }

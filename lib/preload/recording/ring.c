@@ -2,7 +2,6 @@
 #include "ring.h"
 
 #include "area.h"
-#include "recording.h"
 
 #include <config/config.h>
 #include <wiped.h>
@@ -121,13 +120,6 @@ void ring_release(struct ring_writer *writer)
     recording_let_go(chunk, RECORDING_CHUNK_SIZE);
 }
 
-static bool fits(const struct malloctap_chunk *chunk, enum malloctap_chunk_content content,
-                 uint32_t size)
-{
-    const uint32_t room = RECORDING_CHUNK_SIZE - sizeof(struct malloctap_chunk);
-    return chunk->committed + size <= room && chunk->content == content;
-}
-
 /* A thread that has left seals its chunk after each call that it makes all the same; if nobody took
  * it over, it goes on there. */
 static struct malloctap_chunk *reopen(struct ring_writer *writer,
@@ -140,22 +132,19 @@ static struct malloctap_chunk *reopen(struct ring_writer *writer,
         !__atomic_compare_exchange_n(&chunk->state, &sealed, MALLOCTAP_CHUNK_OPEN, false,
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return NULL;
-    if (chunk->thread == slot->thread && fits(chunk, content, size))
+    if (chunk->thread == slot->thread && ring_fits(chunk, content, size))
         return chunk;
     __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
     return NULL;
 }
 
-struct malloctap_chunk *ring_chunk(struct ring_writer *writer,
-                                   const struct malloctap_thread_slot *slot,
-                                   enum malloctap_chunk_content content, uint32_t size,
-                                   uint64_t ticks)
+struct malloctap_chunk *ring_next_chunk(struct ring_writer *writer,
+                                        const struct malloctap_thread_slot *slot,
+                                        enum malloctap_chunk_content content, uint32_t size,
+                                        uint64_t ticks)
 {
-    struct malloctap_chunk *chunk = __atomic_load_n(&writer->chunk, __ATOMIC_RELAXED);
-    if (likely(chunk != NULL && fits(chunk, content, size)))
-        return chunk;
     ring_release(writer);
-    chunk = reopen(writer, slot, content, size);
+    struct malloctap_chunk *chunk = reopen(writer, slot, content, size);
     if (chunk == NULL)
         chunk = claim(slot, content, ticks);
     if (chunk == NULL)
@@ -163,18 +152,6 @@ struct malloctap_chunk *ring_chunk(struct ring_writer *writer,
     else
         __atomic_store_n(&writer->chunk, chunk, __ATOMIC_RELAXED);
     return chunk;
-}
-
-void ring_commit(struct ring_writer *writer, const struct malloctap_thread_slot *slot,
-                 struct malloctap_chunk *chunk, uint32_t size, uint64_t ticks)
-{
-    writer->last_ticks = ticks;
-    chunk->records++;
-    /* Readers acquire `committed`: up to it, records are complete. */
-    __atomic_store_n(&chunk->committed, chunk->committed + size, __ATOMIC_RELEASE);
-    /* Nobody will seal it for a thread that has already left. */
-    if (unlikely(slot->state == MALLOCTAP_THREAD_EXITED))
-        ring_release(writer);
 }
 
 bool ring_append(struct ring_writer *writer, const struct malloctap_thread_slot *slot,

@@ -4,6 +4,7 @@
 #include <config/config.h>
 #include <recording/recording.h>
 #include <stack/capture.h>
+#include <stack/memory.h>
 #include <sys.h>
 #include <wiped.h>
 
@@ -70,13 +71,14 @@ static struct stack_memory *memory_of(struct thread *thread)
     return memory;
 }
 
-uint32_t stacks_take_joined(struct thread *thread)
+uint32_t stacks_take_joined(struct thread *thread, const struct stack_caller *caller)
 {
     struct stack_memory *memory = walker == STACK_WALKER_CFI ? memory_of(thread) : NULL;
     if (memory == NULL)
         return stacks_take(thread);
     uint32_t flags = 0;
-    uint32_t stack = stack_capture_joined(&stacks.tables, memory, (uint32_t)config.frames, &flags);
+    uint32_t stack =
+        stack_capture_joined(&stacks.tables, caller, memory, (uint32_t)config.frames, &flags);
     return noted(stack, flags);
 }
 

@@ -3,6 +3,7 @@
 #ifndef PRELOAD_STACKS_H
 #define PRELOAD_STACKS_H
 
+#include <stack/caller.h>
 #include <thread/thread.h>
 
 /* Prepare to take stacks: for the constructor, as it may open a library. */
@@ -13,7 +14,7 @@ uint32_t stacks_take(struct thread *thread);
 
 /* The same, for a thread that takes one at every call: what has not changed since the last time is
  * not walked again. */
-uint32_t stacks_take_joined(struct thread *thread);
+uint32_t stacks_take_joined(struct thread *thread, const struct stack_caller *caller);
 
 /* The thread ends: give back what it remembers. */
 void stacks_leave(struct thread *thread);

@@ -120,8 +120,8 @@ uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *fl
     return id;
 }
 
-uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *memory,
-                              uint32_t limit, uint32_t *flags)
+uint32_t stack_capture_joined(struct stack_tables *tables, const struct stack_caller *caller,
+                              struct stack_memory *memory, uint32_t limit, uint32_t *flags)
 {
     int saved_errno = errno;
     uint32_t id;
@@ -130,7 +130,7 @@ uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *
         limit = MALLOCTAP_STACK_FRAMES_MAX;
     struct rule_cache *mark = process_mark(tables);
     if (unlikely(walker != walk_cfi) || unlikely(mark == NULL) ||
-        unlikely(!walk_joined(tables, mark, &own_code, memory, limit, flags, &id)))
+        unlikely(!walk_joined(tables, mark, &own_code, caller, memory, limit, flags, &id)))
         return stack_capture(tables, limit, flags);
     errno = saved_errno;
     return unless_forked(tables, mark, id);

@@ -9,8 +9,6 @@
 #ifndef PRELOAD_STACK_CAPTURE_H
 #define PRELOAD_STACK_CAPTURE_H
 
-#include "memory.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +18,9 @@ enum stack_walker {
     STACK_WALKER_LIBUNWIND, /* dlopened privately */
     STACK_WALKER_NONE,
 };
+
+struct stack_caller;
+struct stack_memory;
 
 struct stack_tables {
     void *depot_index;  /* depot.c */
@@ -45,9 +46,9 @@ uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *fl
 
 /*
  * The same stack, for a fraction of the cost where the thread takes one after the other: `memory`
- * is the calling thread's own (memory.h).
+ * is the calling thread's own (memory.h). `caller` may be a function of ours still.
  */
-uint32_t stack_capture_joined(struct stack_tables *tables, struct stack_memory *memory,
-                              uint32_t limit, uint32_t *flags);
+uint32_t stack_capture_joined(struct stack_tables *tables, const struct stack_caller *caller,
+                              struct stack_memory *memory, uint32_t limit, uint32_t *flags);
 
 #endif

@@ -36,18 +36,18 @@ static uint64_t hash_frames(const uint64_t *frames, uint32_t count)
 {
     uint64_t hash = 0;
     while (count-- > 0)
-        hash = depot_hash_add(hash, frames[count]);
+        hash = depot_hash_add(hash, depot_hash_spread(frames[count]));
     return hash;
 }
 
-uint64_t depot_hash_cut(uint64_t hash, uint64_t outer, uint32_t count)
+uint64_t depot_hash_power(uint32_t count)
 {
-    uint64_t power = DEPOT_HASH_BASE;
-    for (; count != 0; count >>= 1, power *= power) {
+    uint64_t power = 1;
+    for (uint64_t factor = DEPOT_HASH_BASE; count != 0; count >>= 1, factor *= factor) {
         if (count & 1)
-            outer *= power;
+            power *= factor;
     }
-    return hash - outer;
+    return power;
 }
 
 /* What the table is searched by: all bits of it depend on all of the stack. */

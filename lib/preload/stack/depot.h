@@ -6,22 +6,28 @@
 #include <stdint.h>
 
 /*
- * The hash of frames f[0], f[1], ..., innermost first, is the sum of spread(f[i]) * BASE^i: it can be
- * computed from the outermost frame inwards, so that stacks that share their outer frames share
+ * The hash of frames f[0], f[1], ..., innermost first, is the sum of spread(f[i]) * BASE^i: it can
+ * be computed from the outermost frame inwards, so that stacks that share their outer frames share
  * that part of the work.
  */
 #define DEPOT_HASH_BASE 0xd1342543de82ef95ULL
 #define DEPOT_HASH_SPREAD 0x9e3779b97f4a7c15ULL
 
-/* The hash with one more frame, inside those that `outer` is the hash of (0: of none). */
-static inline uint64_t depot_hash_add(uint64_t outer, uint64_t frame)
+static inline uint64_t depot_hash_spread(uint64_t frame)
 {
     uint64_t spread = frame * DEPOT_HASH_SPREAD;
-    return outer * DEPOT_HASH_BASE + (spread ^ spread >> 32);
+    return spread ^ spread >> 32;
 }
 
-/* The hash of the `count` innermost frames alone; `outer` is that of the others. */
-uint64_t depot_hash_cut(uint64_t hash, uint64_t outer, uint32_t count);
+/* The hash with one more frame, inside those that `outer` is the hash of (0: of none). */
+static inline uint64_t depot_hash_add(uint64_t outer, uint64_t spread)
+{
+    return outer * DEPOT_HASH_BASE + spread;
+}
+
+/* BASE^count. The hash of the `count` innermost frames alone is that of all less that of the others
+ * times this. */
+uint64_t depot_hash_power(uint32_t count);
 
 /*
  * The id of the stack with these frames and flags, stored now if it is new; 0 when it could not be

@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "places.h"
 
+#include "depot.h"
+
 #include <string.h>
+
+/* What is in no module needs no verification. */
+#define NO_MODULE_BIT (1ULL << NO_MODULE)
+
+void places_begin(struct places *places, struct stack_tables *tables, struct rule_cache *rules,
+                  struct stack_memory *memory)
+{
+    places->tables = tables;
+    places->rules = rules;
+    places->memory = memory;
+    places->verified = memory->kept | NO_MODULE_BIT;
+    places->forgotten = false;
+}
 
 static void forget_module(struct places *places, uint32_t slot)
 {
     struct stack_memory *memory = places->memory;
     memory->modules[slot] = (struct memory_module){.id = 0};
-    memory->kept &= (uint16_t) ~(1u << slot);
+    memory->kept &= ~(1ULL << slot);
     memset(memory->places, 0, sizeof(memory->places));
-    places->verified &= ~(1u << slot);
+    places->verified &= ~(1ULL << slot);
     places->forgotten = true;
 }
 
@@ -34,17 +49,17 @@ static bool verify(struct places *places, uint32_t slot)
     if (modules_identify(&places->tables->module_index, known.low, &now) && known.id == now.id &&
         known.low == now.object.low && known.high == now.object.high &&
         known.packing == packing_of(&now)) {
-        places->verified |= 1u << slot;
+        places->verified |= 1ULL << slot;
         return true;
     }
     forget_module(places, slot);
     return false;
 }
 
-noinline bool places_verify_slowly(struct places *places, uint32_t modules)
+noinline bool places_verify_slowly(struct places *places, uint64_t modules)
 {
     for (modules &= ~places->verified; modules != 0; modules &= modules - 1) {
-        if (!verify(places, (uint32_t)__builtin_ctz(modules) % MEMORY_MODULES))
+        if (!verify(places, (uint32_t)__builtin_ctzll(modules) % MEMORY_MODULES))
             return false;
     }
     return true;
@@ -54,7 +69,8 @@ noinline bool places_verify_slowly(struct places *places, uint32_t modules)
 static bool lies_in(struct places *places, uint32_t slot, uintptr_t address)
 {
     const struct memory_module *module = &places->memory->modules[slot];
-    return address - module->low < module->high - module->low && places_verify(places, 1u << slot);
+    return address - module->low < module->high - module->low &&
+           places_verify(places, 1ULL << slot);
 }
 
 /* A slot for a module that was not met before. False: it has no id, or all slots are taken; the
@@ -73,8 +89,8 @@ static bool add_module(struct places *places, const struct module *module, uint3
     memory->modules[slot] =
         (struct memory_module){object->low, object->high, packing_of(module), module->id};
     if (objects_kept(object))
-        memory->kept |= (uint16_t)(1u << slot);
-    places->verified |= 1u << slot;
+        memory->kept |= 1ULL << slot;
+    places->verified |= 1ULL << slot;
     *ret = slot;
     return true;
 }
@@ -102,22 +118,34 @@ static cold bool learn_rule(struct places *places, uintptr_t address, uint32_t i
     return true;
 }
 
-noinline bool places_find_slowly(struct places *places, uintptr_t address, struct place *ret)
+static bool lies_between(int16_t words, int16_t cfa)
 {
-    struct rule rule = {.kind = RULE_NOT_DESCRIBED};
-    ret->rule = rule_pack(rule);
+    return words < 0 && words >= -cfa;
+}
+
+static bool is_plain(struct rule rule)
+{
+    bool saves_fp = rule.fp_how == RULE_FP_FROM_CFA;
+    return rule.kind == RULE_CFA_FROM_SP && rule.cfa > 0 && lies_between(rule.ra, rule.cfa) &&
+           (saves_fp ? lies_between(rule.fp, rule.cfa) : rule.fp_how == RULE_FP_SAME);
+}
+
+/* An address in no module stays one only until something is loaded there: it has no entry. */
+noinline bool places_find_slowly(struct places *places, uintptr_t address, struct memory_place *ret)
+{
+    *ret = (struct memory_place){.address = address, .rule = {.kind = RULE_NOT_DESCRIBED}};
     if (!find_module(places, address, &ret->module))
         return false;
+    const struct memory_module *module = &places->memory->modules[ret->module];
+    uint64_t frame = address + 1 + module->packing;
+    ret->spread = depot_hash_spread(frame);
     if (ret->module == NO_MODULE)
         return true;
-    places->memory->last_module = (uint16_t)ret->module;
-    struct memory_module module = places->memory->modules[ret->module];
-    rule_key key = address + module.packing;
-    if (!rule_cache_find(places->rules, key, &rule) &&
-        !learn_rule(places, address, (uint32_t)module.id, &rule))
+    places->memory->last_module = ret->module;
+    if (!rule_cache_find(places->rules, address + module->packing, &ret->rule) &&
+        !learn_rule(places, address, (uint32_t)module->id, &ret->rule))
         return false;
-    ret->rule = rule_pack(rule);
-    *places_entry(places, address) =
-        (struct memory_place){(uint64_t)ret->module << PLACE_MODULE_SHIFT | address, ret->rule};
+    ret->plain = is_plain(ret->rule);
+    *places_entry(places, address) = *ret;
     return true;
 }

@@ -10,60 +10,55 @@
 
 #include "capture.h"
 #include "compiler.h"
+#include "memory.h"
 #include "rule_cache.h"
 
-#define NO_MODULE MEMORY_MODULES
+#include <assert.h>
 
-#define PLACE_MODULE_SHIFT 48
+#define NO_MODULE MEMORY_MODULES
 
 /* Of one walk. */
 struct places {
     struct stack_tables *tables;
     struct rule_cache *rules;
     struct stack_memory *memory;
-    uint32_t verified; /* modules found to be what they were, a bit each */
+    uint64_t verified; /* modules found to be what they were, a bit each */
     bool forgotten;    /* remembered frames are worth nothing any more */
 };
 
-struct place {
-    uint64_t rule;   /* packed */
-    uint32_t module; /* its slot in the memory; NO_MODULE: in no object */
-};
+void places_begin(struct places *places, struct stack_tables *tables, struct rule_cache *rules,
+                  struct stack_memory *memory);
 
 void places_forget_all(struct places *places);
 
-bool places_verify_slowly(struct places *places, uint32_t modules);
+bool places_verify_slowly(struct places *places, uint64_t modules);
 
 /* False: one of these modules, given by a bit each, is not there any more. */
-static always_inline bool places_verify(struct places *places, uint32_t modules)
+static always_inline bool places_verify(struct places *places, uint64_t modules)
 {
     return likely((modules & ~places->verified) == 0) || places_verify_slowly(places, modules);
 }
 
-/* Spread over the table by the low bits, which differ most among return addresses. */
-static always_inline struct memory_place *places_entry(struct places *places, uintptr_t address)
+static always_inline struct memory_place *places_entry(const struct places *places,
+                                                       uintptr_t address)
 {
-    return &places->memory->places[(address ^ address >> 8) % MEMORY_PLACES];
+    const unsigned bits = 10;
+    static_assert(MEMORY_PLACES == 1u << 10, "the table has a place for each value of these bits");
+    return &places->memory->places[address * 0x9e3779b97f4a7c15ULL >> (64 - bits)];
 }
 
-bool places_find_slowly(struct places *places, uintptr_t address, struct place *ret);
+bool places_find_slowly(struct places *places, uintptr_t address, struct memory_place *ret);
 
-/* The module and the short rule at an address. False: they cannot be had here. */
-static always_inline bool places_find(struct places *places, uintptr_t address, struct place *ret)
+/* The module and the short rule at an address; *other is for one that has no entry. NULL: they
+ * cannot be had here. Valid until the next call. */
+static always_inline const struct memory_place *
+places_find(struct places *places, uintptr_t address, struct memory_place *other)
 {
     const struct memory_place *entry = places_entry(places, address);
-    uint64_t key = entry->module_and_address, rule = entry->rule;
-    uint32_t module = (uint32_t)(key >> PLACE_MODULE_SHIFT);
-    if (likely((key & ((1ULL << PLACE_MODULE_SHIFT) - 1)) == address && rule != 0 &&
-               places_verify(places, 1u << module))) {
-        *ret = (struct place){rule, module};
-        return true;
-    }
-    struct place found;
-    if (!places_find_slowly(places, address, &found))
-        return false;
-    *ret = found;
-    return true;
+    if (likely(entry->address == address) && likely(entry->rule.kind != RULE_NONE) &&
+        places_verify(places, 1ULL << entry->module % 64))
+        return entry;
+    return places_find_slowly(places, address, other) ? other : NULL;
 }
 
 #endif

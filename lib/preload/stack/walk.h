@@ -25,10 +25,11 @@ struct walk_own {
 uint32_t walk_cfi(struct stack_tables *tables, const struct walk_own *own, uint64_t *frames,
                   uint32_t limit, uint32_t *flags);
 
-/* The same stack, interned, by joining the one in `memory`, which then holds this one. False: it
- * takes a full walk; nothing was interned. */
+/* The same stack from `caller` on, interned, by joining the one in `memory`, which then holds this
+ * one. False: it takes a full walk; nothing was interned. */
 bool walk_joined(struct stack_tables *tables, struct rule_cache *rules, const struct walk_own *own,
-                 struct stack_memory *memory, uint32_t limit, uint32_t *flags, uint32_t *id);
+                 const struct stack_caller *caller, struct stack_memory *memory, uint32_t limit,
+                 uint32_t *flags, uint32_t *id);
 
 /* Load libunwind and use it once. False: it is not there, or lacks what is needed. */
 bool walk_libunwind_prepare(void);

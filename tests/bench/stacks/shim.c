@@ -71,7 +71,7 @@ static void count_fresh(struct thread *thread)
 {
     const struct stack_memory *memory = probe_memory();
     const struct memory_frame *now = memory->frames;
-    for (uint32_t i = memory->chain % 4096; i < MEMORY_FRAMES; i++) {
+    for (uint32_t i = 0; i < memory->chain % 4096; i++) {
         thread->sums.frames++;
         thread->sums.fresh +=
             now[i].pc != thread->before[i].pc || now[i].sp != thread->before[i].sp;
@@ -145,7 +145,7 @@ static void add_up(void *ended)
     memset(&thread->sums, 0, sizeof(thread->sums));
 }
 
-static __attribute__((noinline)) void take(void)
+static __attribute__((__noinline__)) void take(void)
 {
     if (!ready)
         return;

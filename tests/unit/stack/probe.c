@@ -2,7 +2,9 @@
 #include "probe.h"
 
 #include "recording/area.h"
+#include "stack/caller.h"
 #include "stack/depot.h"
+#include "stack/memory.h"
 
 #include <unistd.h>
 #include <stdatomic.h>
@@ -87,13 +89,21 @@ EXPORT struct stack_memory *probe_memory(void)
 
 EXPORT uint32_t probe_capture_joined(uint32_t limit, uint32_t *flags)
 {
-    return stack_capture_joined(&tables, probe_memory(), limit, flags);
+    const struct stack_caller caller = stack_caller();
+    return stack_capture_joined(&tables, &caller, probe_memory(), limit, flags);
 }
 
-/* What both ways of walking must agree on. */
-static void compare(uint32_t limit, const struct probe_stack *taken)
+/* What both ways of walking must agree on, wherever the joined one begins: at the test's function,
+ * in one of ours, or nowhere that is known. */
+static noinline void compare(uint32_t limit, const struct probe_stack *taken,
+                             struct stack_caller caller)
 {
-    uint32_t flags, joined = stack_capture_joined(&tables, probe_memory(), limit, &flags);
+    static _Thread_local uint32_t turn;
+    if (turn++ % 3 == 1)
+        caller = stack_caller();
+    else if (turn % 3 == 0)
+        caller = (struct stack_caller){.pc = 0};
+    uint32_t flags, joined = stack_capture_joined(&tables, &caller, probe_memory(), limit, &flags);
     if (joined == taken->id && flags == taken->flags)
         return;
     fprintf(stderr, "a joined walk yields stack %u, flags %u, a full walk %u, flags %u\n", joined,
@@ -105,7 +115,7 @@ EXPORT void probe_take(uint32_t limit, struct probe_stack *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->id = stack_capture(&tables, limit, &ret->flags);
-    compare(limit, ret);
+    compare(limit, ret, stack_caller());
     if (ret->id == 0)
         return;
     const struct malloctap_stack *stack = area_stack(ret->id);
@@ -121,8 +131,8 @@ EXPORT void probe_take(uint32_t limit, struct probe_stack *ret)
 EXPORT bool probe_was_joined(const struct probe_stack *stack)
 {
     const struct stack_memory *memory = probe_memory();
-    uint64_t first = memory->chain - (uintptr_t)tables.rule_cache;
-    return first < MEMORY_FRAMES && memory->frames[first].id == stack->id;
+    uint64_t count = memory->chain - (uintptr_t)tables.rule_cache;
+    return count > 0 && count <= MEMORY_FRAMES && memory->id == stack->id;
 }
 
 EXPORT void probe_take_below(int depth, uint32_t limit, struct probe_stack *ret)

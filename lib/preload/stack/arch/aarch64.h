@@ -31,6 +31,13 @@ static always_inline uint64_t arch_registers(uint64_t value[ARCH_COLUMNS], uint6
     return 0xfff80000u;
 }
 
+/* Where a frame ends does not follow from its frame pointer: the caller is not known. */
+static always_inline void arch_caller(const void *frame_pointer, uint64_t *pc, uint64_t *sp,
+                                      uint64_t *fp)
+{
+    *pc = *sp = *fp = 0;
+}
+
 static always_inline uintptr_t arch_thread_pointer(void)
 {
     uintptr_t self;

@@ -29,6 +29,16 @@ static always_inline uint64_t arch_registers(uint64_t value[ARCH_COLUMNS], uint6
     return 1u << 3 | 1u << ARCH_FP | 1u << ARCH_SP | 0xf000u;
 }
 
+/* Of the function whose frame pointer this is. */
+static always_inline void arch_caller(const void *frame_pointer, uint64_t *pc, uint64_t *sp,
+                                      uint64_t *fp)
+{
+    const uint64_t *saved = frame_pointer;
+    *fp = saved[0];
+    *pc = saved[1];
+    *sp = (uintptr_t)(saved + 2);
+}
+
 static always_inline uintptr_t arch_thread_pointer(void)
 {
     uintptr_t self;

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "logged.h"
+
+#include <backend/backend.h>
+#include <log/log.h>
+#include <sample/orders.h>
+
+#include <errno.h>
+
+/* The limit, which sends every call the slow way, need not change meanwhile. */
+static always_inline void begin(struct thread *thread)
+{
+    thread->busy = THREAD_BUSY;
+}
+
+static always_inline void end(struct thread *thread)
+{
+    thread->busy = THREAD_IDLE;
+    if (unlikely(orders_changed(thread))) {
+        uint64_t limit = orders_next_limit(thread);
+        thread->spent = 0;
+        thread_change_limit(thread, LIMIT_SLOW, limit);
+    }
+}
+
+void *logged_malloc(struct thread *thread, size_t size, struct stack_caller caller)
+{
+    void *block = backend.malloc(size);
+    int error = errno;
+    begin(thread);
+    count_alloc(thread_counters(), MALLOCTAP_OP_MALLOC, size);
+    if (unlikely(block == NULL))
+        count_failure(thread_counters(), MALLOCTAP_OP_MALLOC, size);
+    log_malloc(thread, block, size, &caller);
+    end(thread);
+    errno = error;
+    return block;
+}
+
+void logged_free(struct thread *thread, void *block, struct stack_caller caller)
+{
+    int error = errno;
+    begin(thread);
+    count_free(thread_counters());
+    log_free(thread, block, &caller);
+    end(thread);
+    errno = error;
+    backend.free(block);
+}
