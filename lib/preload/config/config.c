@@ -12,6 +12,12 @@
 #define DEFAULT_BYTES (512u << 10)
 #define DEFAULT_RING (256u << 20)
 
+/* A chunk that is full is let go of, which interrupts the other processors on which the program
+ * runs: the rarer in a log, the better. Where few would do, they are kept small. */
+#define CHUNK (16u << 10)
+#define LOG_CHUNK (32u << 10)
+#define LONG_RING (16u << 20)
+
 struct config config;
 
 void config_say(const char *part, ...)
@@ -220,6 +226,8 @@ static void config_clamp(void)
         config.frames = config.frames ? MALLOCTAP_STACK_FRAMES_MAX : 1;
     if (config.ring == RING_AUTO)
         config.ring = config.mode == MALLOCTAP_MODE_LOG ? 0 : DEFAULT_RING;
+    bool is_long = config.ring == 0 || config.ring >= LONG_RING;
+    config.chunk = config.mode == MALLOCTAP_MODE_LOG && is_long ? LOG_CHUNK : CHUNK;
     config.thin = config.calls == 0 && config.bytes == 0;
     if (config.calls == 0)
         config.calls = DEFAULT_CALLS;

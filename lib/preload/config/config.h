@@ -30,6 +30,7 @@ struct config {
     bool thin;        /* neither was given: the rate may fall as samples become many */
     uint64_t frames;  /* deepest stack recorded */
     uint64_t ring;    /* bytes of records kept; 0: all, as of a log unless told */
+    uint32_t chunk;   /* bytes of a chunk of records */
     bool free_stacks; /* a log takes the stacks of frees, too */
     bool children;    /* record forked and executed children too */
     bool quiet;       /* say nothing on stderr */

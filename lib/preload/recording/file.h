@@ -28,11 +28,12 @@ void *file_create(struct file *ret, bool child, uint64_t filled, uint64_t *size)
 /* Allocate mapped bytes on disk. False when there is no space. */
 bool file_fill(void *memory, uint64_t size);
 
-/* The memory of mapped bytes is not needed for a while; what was written there stays in the file. */
+/* The memory of mapped bytes is not needed for a while; what was written there stays in the file.
+ */
 void file_let_go(void *memory, uint64_t size);
 
-/* Map bytes [offset, offset + size), which lie beyond all others, shared. They are allocated on disk
- * if `filled`, or where file_fill() could not do it later. NULL, with errno, on failure. */
+/* Map bytes [offset, offset + size), which lie beyond all others, shared. They are allocated on
+ * disk if `filled`, or where file_fill() could not do it later. NULL, with errno, on failure. */
 void *file_extend(const struct file *file, uint64_t offset, uint64_t size, bool filled);
 
 #endif

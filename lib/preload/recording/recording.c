@@ -250,7 +250,7 @@ static void fill_header(struct malloctap_header *header, const char *backend_obj
 #endif
     header->pointer_bits = 8 * sizeof(void *);
     header->page_size = (uint32_t)getpagesize();
-    header->chunk_size = RECORDING_CHUNK_SIZE;
+    header->chunk_size = config.chunk;
     fill_clock(header);
     if (config.mode == MALLOCTAP_MODE_SAMPLE) {
         header->sample_mean = config.bytes;

@@ -17,8 +17,6 @@
 #include <stdint.h>
 #include <time.h>
 
-#define RECORDING_CHUNK_SIZE (16u * 1024)
-
 /*
  * Create the recording of this process and fill in its header. `child`: the process was forked from
  * one that had a recording, which is unmapped here for good. `frozen`: the process may forbid

@@ -42,8 +42,8 @@ static struct malloctap_chunk *fresh(uint64_t now)
     struct malloctap_chunk *chunk = __atomic_exchange_n(&ring.spare, NULL, __ATOMIC_RELAXED);
     uint64_t offset;
     if (chunk == NULL)
-        chunk = area_reserve(chunks(), RECORDING_CHUNK_SIZE, &offset);
-    if (chunk == NULL || recording_fill(chunk, RECORDING_CHUNK_SIZE))
+        chunk = area_reserve(chunks(), config.chunk, &offset);
+    if (chunk == NULL || recording_fill(chunk, config.chunk))
         return chunk;
     __atomic_store_n(&ring.spare, chunk, __ATOMIC_RELAXED);
     __atomic_store_n(&ring.retry_at, now + RETRY_TICKS, __ATOMIC_RELAXED);
@@ -67,10 +67,10 @@ static void note_overwritten(const struct malloctap_chunk *chunk)
 static struct malloctap_chunk *take_over(void)
 {
     struct area *area = chunks();
-    uint64_t count = config.ring ? area_used(area) / RECORDING_CHUNK_SIZE : 0;
+    uint64_t count = config.ring ? area_used(area) / config.chunk : 0;
     for (uint64_t tries = 0; tries < count; tries++) {
         uint64_t at = __atomic_fetch_add(&ring.hand, 1, __ATOMIC_RELAXED) % count;
-        struct malloctap_chunk *chunk = area_at(area, at * RECORDING_CHUNK_SIZE);
+        struct malloctap_chunk *chunk = area_at(area, at * config.chunk);
         uint32_t sealed = MALLOCTAP_CHUNK_SEALED;
         /* Acquire pairs with the release in ring_release(): the former owner writes no more. */
         if (chunk != NULL && chunk != __atomic_load_n(&ring.spare, __ATOMIC_RELAXED) &&
@@ -117,7 +117,7 @@ void ring_release(struct ring_writer *writer)
     writer->sealed = chunk;
     chunk->last_ticks = writer->last_ticks;
     __atomic_store_n(&chunk->state, MALLOCTAP_CHUNK_SEALED, __ATOMIC_RELEASE);
-    recording_let_go(chunk, RECORDING_CHUNK_SIZE);
+    recording_let_go(chunk, config.chunk);
 }
 
 /* A thread that has left seals its chunk after each call that it makes all the same; if nobody took

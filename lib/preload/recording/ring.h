@@ -14,6 +14,7 @@
 #include "recording.h"
 
 #include <compiler.h>
+#include <config/config.h>
 #include <malloctap/recording.h>
 
 #include <stdbool.h>
@@ -29,7 +30,7 @@ struct ring_writer {
 static always_inline bool ring_fits(const struct malloctap_chunk *chunk,
                                     enum malloctap_chunk_content content, uint32_t size)
 {
-    const uint32_t room = RECORDING_CHUNK_SIZE - sizeof(struct malloctap_chunk);
+    const uint32_t room = config.chunk - (uint32_t)sizeof(struct malloctap_chunk);
     return chunk->committed + size <= room && chunk->content == content;
 }
 

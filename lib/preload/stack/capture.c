@@ -123,7 +123,6 @@ uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *fl
 uint32_t stack_capture_joined(struct stack_tables *tables, const struct stack_caller *caller,
                               struct stack_memory *memory, uint32_t limit, uint32_t *flags)
 {
-    int saved_errno = errno;
     uint32_t id;
     *flags = 0;
     if (limit > MALLOCTAP_STACK_FRAMES_MAX)
@@ -132,6 +131,5 @@ uint32_t stack_capture_joined(struct stack_tables *tables, const struct stack_ca
     if (unlikely(walker != walk_cfi) || unlikely(mark == NULL) ||
         unlikely(!walk_joined(tables, mark, &own_code, caller, memory, limit, flags, &id)))
         return stack_capture(tables, limit, flags);
-    errno = saved_errno;
     return unless_forked(tables, mark, id);
 }

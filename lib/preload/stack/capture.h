@@ -46,7 +46,8 @@ uint32_t stack_capture(struct stack_tables *tables, uint32_t limit, uint32_t *fl
 
 /*
  * The same stack, for a fraction of the cost where the thread takes one after the other: `memory`
- * is the calling thread's own (memory.h). `caller` may be a function of ours still.
+ * is the calling thread's own (memory.h). `caller` may be a function of ours still. errno may
+ * change.
  */
 uint32_t stack_capture_joined(struct stack_tables *tables, const struct stack_caller *caller,
                               struct stack_memory *memory, uint32_t limit, uint32_t *flags);

@@ -2,10 +2,9 @@
 /*
  * depot.c - an index over the stacks in the recording.
  *
- * Open hash tables of words, each half of a stack's hash and its id; the stacks themselves are
- * compared where they are stored. A table that is half full is not moved, which would stop others:
- * a larger one is put in front of it, and what is found in an older one is entered in the newest
- * again, so that stacks in use are found at the first look.
+ * Open hash tables of keys and ids. A table that is half full is not moved, which would stop
+ * others: a larger one is put in front of it, and what is found in an older one is entered in the
+ * newest again, so that stacks in use are found at the first look.
  */
 #include "depot.h"
 
@@ -15,21 +14,20 @@
 
 #include <string.h>
 
-#define FIRST_SLOTS 4096u
+#define FIRST_SIZE 4096u
 #define GROWTH 4u
+
+/* An id of 0 beside a key: who entered it is about to store the id. */
+struct entry {
+    uint64_t key; /* 0: free */
+    uint32_t id;
+};
 
 struct depot_table {
     struct depot_table *older;
-    uint64_t slot_count; /* a power of two */
+    uint64_t size; /* a power of two */
     uint64_t used;
-    uint64_t slots[]; /* 0: free; else high half of the hash, and the id */
-};
-
-struct key {
-    const uint64_t *frames;
-    uint32_t count;
-    uint32_t flags;
-    uint64_t hash;
+    struct entry entries[];
 };
 
 static uint64_t hash_frames(const uint64_t *frames, uint32_t count)
@@ -50,66 +48,48 @@ uint64_t depot_hash_power(uint32_t count)
     return power;
 }
 
-/* What the table is searched by: all bits of it depend on all of the stack. */
-static uint64_t finish_hash(uint64_t hash, uint32_t count, uint32_t flags)
+static size_t table_bytes(uint64_t size)
 {
-    hash = (hash ^ ((uint64_t)count << 32 | flags)) * DEPOT_HASH_SPREAD;
-    return hash ^ hash >> 32;
-}
-
-static size_t table_size(uint64_t slot_count)
-{
-    return sizeof(struct depot_table) + slot_count * sizeof(uint64_t);
-}
-
-static uint64_t entry_of(const struct key *key, uint32_t id)
-{
-    return (key->hash & ~(uint64_t)UINT32_MAX) | id;
-}
-
-static bool is_stack(uint64_t entry, const struct key *key)
-{
-    if ((entry ^ key->hash) >> 32 != 0)
-        return false;
-    const struct malloctap_stack *stack = area_stack((uint32_t)entry);
-    return stack != NULL && stack->frame_count == key->count && stack->flags == key->flags &&
-           memcmp(stack->frames, key->frames, key->count * sizeof(*key->frames)) == 0;
+    return sizeof(struct depot_table) + size * sizeof(struct entry);
 }
 
 /* The stack's id in this table; 0 when it is not there. */
-static uint32_t find(struct depot_table *table, const struct key *key)
+static always_inline uint32_t find(const struct depot_table *table, uint64_t key)
 {
-    uint64_t mask = table->slot_count - 1;
-    for (uint64_t at = key->hash & mask;; at = (at + 1) & mask) {
-        /* Pairs with the release in enter(): the stack is complete before its entry. */
-        uint64_t entry = __atomic_load_n(&table->slots[at], __ATOMIC_ACQUIRE);
-        if (entry == 0)
+    uint64_t mask = table->size - 1;
+    for (uint64_t at = key & mask;; at = (at + 1) & mask) {
+        const struct entry *entry = &table->entries[at];
+        uint64_t found = __atomic_load_n(&entry->key, __ATOMIC_RELAXED);
+        if (likely(found == key)) /* pairs with the release in enter(): the stack is complete */
+            return __atomic_load_n(&entry->id, __ATOMIC_ACQUIRE);
+        if (found == 0)
             return 0;
-        if (is_stack(entry, key))
-            return (uint32_t)entry;
     }
 }
 
 /* A quarter of a table stays free at least, so that a search always ends. */
 static uint64_t most_used(const struct depot_table *table)
 {
-    return table->slot_count / 4 * 3;
+    return table->size / 4 * 3;
 }
 
 /* Enter a stack in this table, unless it is there already. Returns the id that is in the table
  * then, 0 when the table is full. */
-static uint32_t enter(struct depot_table *table, const struct key *key, uint32_t id)
+static uint32_t enter(struct depot_table *table, uint64_t key, uint32_t id)
 {
-    uint64_t mask = table->slot_count - 1, at = key->hash & mask, found = 0;
+    uint64_t mask = table->size - 1, at = key & mask, found = 0;
     if (__atomic_fetch_add(&table->used, 1, __ATOMIC_RELAXED) >= most_used(table))
         return 0;
-    while (!__atomic_compare_exchange_n(&table->slots[at], &found, entry_of(key, id), false,
-                                        __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
-        if (is_stack(found, key))
-            return (uint32_t)found;
+    while (!__atomic_compare_exchange_n(&table->entries[at].key, &found, key, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        if (found == key) {
+            uint32_t other = __atomic_load_n(&table->entries[at].id, __ATOMIC_ACQUIRE);
+            return other != 0 ? other : id;
+        }
         found = 0;
         at = (at + 1) & mask;
     }
+    __atomic_store_n(&table->entries[at].id, id, __ATOMIC_RELEASE);
     return id;
 }
 
@@ -118,59 +98,63 @@ static uint32_t enter(struct depot_table *table, const struct key *key, uint32_t
 static struct depot_table *table_to_fill(void **index)
 {
     struct depot_table *newest = __atomic_load_n(index, __ATOMIC_ACQUIRE);
-    uint64_t slot_count = FIRST_SLOTS, used = 0;
+    uint64_t size = FIRST_SIZE, used = 0;
     if (newest != NULL) {
         used = __atomic_load_n(&newest->used, __ATOMIC_RELAXED);
-        if (used < newest->slot_count / 2)
+        if (used < newest->size / 2)
             return newest;
-        slot_count = newest->slot_count * GROWTH;
+        size = newest->size * GROWTH;
     }
-    struct depot_table *larger = table_map(table_size(slot_count));
+    struct depot_table *larger = table_map(table_bytes(size));
     if (larger == NULL)
         return newest != NULL && used < most_used(newest) ? newest : NULL;
     larger->older = newest;
-    larger->slot_count = slot_count;
-    return table_publish(index, newest, larger, table_size(slot_count));
+    larger->size = size;
+    return table_publish(index, newest, larger, table_bytes(size));
 }
 
-static uint32_t store(const struct key *key)
+static uint32_t store(const uint64_t *frames, uint32_t count, uint32_t flags)
 {
     uint32_t id = 0;
-    struct malloctap_stack *stack = area_stack_alloc(key->count, &id);
+    struct malloctap_stack *stack = area_stack_alloc(count, &id);
     if (stack == NULL)
         return 0;
-    stack->flags = key->flags;
-    memcpy(stack->frames, key->frames, key->count * sizeof(*key->frames));
+    stack->flags = flags;
+    memcpy(stack->frames, frames, count * sizeof(*frames));
     /* A reader of the file that sees the count sees the rest. */
-    __atomic_store_n(&stack->frame_count, key->count, __ATOMIC_RELEASE);
+    __atomic_store_n(&stack->frame_count, count, __ATOMIC_RELEASE);
     return id;
 }
 
-uint32_t depot_intern_hashed(void **index, const uint64_t *frames, uint32_t count, uint32_t flags,
-                             uint64_t hash)
+uint32_t depot_find(void **index, uint64_t key)
 {
-    const struct key key = {frames, count, flags, finish_hash(hash, count, flags)};
+    const struct depot_table *newest = __atomic_load_n(index, __ATOMIC_ACQUIRE);
+    return likely(newest != NULL) ? find(newest, key) : 0;
+}
+
+uint32_t depot_intern_by(void **index, uint64_t key, const uint64_t *frames, uint32_t count,
+                         uint32_t flags)
+{
     struct depot_table *newest = __atomic_load_n(index, __ATOMIC_ACQUIRE);
     uint32_t id = 0;
-    for (struct depot_table *table = newest; table != NULL; table = table->older) {
-        id = find(table, &key);
+    for (struct depot_table *table = newest; table != NULL && id == 0; table = table->older) {
+        id = find(table, key);
         if (id != 0 && table == newest)
             return id;
-        if (id != 0)
-            break;
     }
     struct depot_table *filled = table_to_fill(index);
     if (filled == NULL)
         return id;
     if (id == 0)
-        id = store(&key);
+        id = store(frames, count, flags);
     if (id == 0)
         return 0;
-    uint32_t entered = enter(filled, &key, id);
+    uint32_t entered = enter(filled, key, id);
     return entered != 0 ? entered : id;
 }
 
 uint32_t depot_intern(void **index, const uint64_t *frames, uint32_t count, uint32_t flags)
 {
-    return depot_intern_hashed(index, frames, count, flags, hash_frames(frames, count));
+    uint64_t key = depot_key(hash_frames(frames, count), count, flags);
+    return depot_intern_by(index, key, frames, count, flags);
 }

@@ -7,8 +7,8 @@
  * all zero, and it may become all zero at any instruction, as it does in a forked child.
  *
  * The frames are those of the thread's own stack, outermost first, as a stack grows. What is
- * remembered is only ever a guess, to be verified: `checks` are the words of the stack that led
- * from frame to frame, in the same order. As long as they hold what they held, so do the frames.
+ * remembered is only ever a guess, to be verified: as long as the words of the stack that led from
+ * frame to frame hold what they held, so do the frames.
  */
 #ifndef PRELOAD_STACK_MEMORY_H
 #define PRELOAD_STACK_MEMORY_H
@@ -21,22 +21,23 @@
 #include <stdint.h>
 
 #define MEMORY_FRAMES 320u /* those of the deepest stack, and room to move */
-#define MEMORY_CHECKS_A_FRAME 3u
+#define MEMORY_CHECKS_A_FRAME 2u
 #define MEMORY_MODULES 63u
 #define MEMORY_PLACES 1024u
 #define MEMORY_STACKS 1024u
 
 struct memory_frame {
-    uint64_t pc, sp, fp;
-    uint64_t hash;    /* of the frame and all outside it, see depot_hash_add() */
-    uint64_t modules; /* of the frame and all outside it, a bit each */
-    uint16_t checks;  /* of the frame and all outside it */
-    uint8_t module;   /* its own; MEMORY_MODULES: none */
-    bool needs_fp;    /* its step, or one outside it, depends on fp */
+    uint64_t pc, sp;
+    uint64_t fp;         /* if it is needed */
+    uint64_t hash;       /* of the frame and all outside it, see depot_hash_add() */
+    int32_t ra_from_top; /* where its step found the return address: so far from the stack's top */
+    uint16_t checks;     /* of the frame and all outside it */
+    uint8_t module;      /* MEMORY_MODULES: none */
+    bool needs_fp;       /* its step, or one outside it, depends on fp */
 };
 
-/* A word that a frame's step read, by its distance from the top of the thread's stack. All zero, it
- * can be read all the same. */
+/* A word that a frame's step read beside the return address. All zero, it can be read all the same.
+ */
 struct memory_check {
     int32_t from_top;
     uint32_t frame;
@@ -48,6 +49,7 @@ struct memory_new_frame {
     uint64_t pc, sp, fp;
     uint64_t spread;
     struct rule rule;
+    int32_t ra_from_top;
     uint32_t module;
 };
 
@@ -64,13 +66,13 @@ struct memory_place {
     struct rule rule; /* RULE_NONE: no place */
     uint64_t spread;  /* what the frame adds to a hash */
     uint32_t module;
-    bool plain; /* the CFA is above sp, and all that the step reads in between */
+    uint8_t plain; /* enum place_kind */
 };
 
 /* A stack met lately, in front of the process's depot. */
 struct memory_stack {
-    uint64_t hash;
-    uint32_t id; /* 0: no stack */
+    uint64_t key; /* see depot_key() */
+    uint32_t id;  /* 0: no stack */
 };
 
 struct stack_memory {
@@ -82,6 +84,7 @@ struct stack_memory {
     uint32_t last_module; /* found last */
     bool cut;             /* there are frames outside the outermost one */
     uint64_t kept;        /* the modules that stay for as long as the process lives, a bit each */
+    uint64_t others;      /* those of the frames that may not */
     uint64_t power;       /* of the base of hashes, by the limit */
     struct memory_module modules[MEMORY_MODULES + 1]; /* last: none, for addresses in no module */
     struct memory_check checks[MEMORY_FRAMES * MEMORY_CHECKS_A_FRAME];

@@ -5,19 +5,6 @@
 
 #include <string.h>
 
-/* What is in no module needs no verification. */
-#define NO_MODULE_BIT (1ULL << NO_MODULE)
-
-void places_begin(struct places *places, struct stack_tables *tables, struct rule_cache *rules,
-                  struct stack_memory *memory)
-{
-    places->tables = tables;
-    places->rules = rules;
-    places->memory = memory;
-    places->verified = memory->kept | NO_MODULE_BIT;
-    places->forgotten = false;
-}
-
 static void forget_module(struct places *places, uint32_t slot)
 {
     struct stack_memory *memory = places->memory;
@@ -123,15 +110,18 @@ static bool lies_between(int16_t words, int16_t cfa)
     return words < 0 && words >= -cfa;
 }
 
-static bool is_plain(struct rule rule)
+static uint8_t kind_of(struct rule rule)
 {
     bool saves_fp = rule.fp_how == RULE_FP_FROM_CFA;
-    return rule.kind == RULE_CFA_FROM_SP && rule.cfa > 0 && lies_between(rule.ra, rule.cfa) &&
-           (saves_fp ? lies_between(rule.fp, rule.cfa) : rule.fp_how == RULE_FP_SAME);
+    bool plain = rule.cfa > 0 && lies_between(rule.ra, rule.cfa) &&
+                 (saves_fp ? lies_between(rule.fp, rule.cfa) : rule.fp_how == RULE_FP_SAME);
+    if (plain && rule.kind == RULE_CFA_FROM_SP)
+        return PLACE_PLAIN_FROM_SP;
+    return plain && rule.kind == RULE_CFA_FROM_FP ? PLACE_PLAIN_FROM_FP : PLACE_OTHER;
 }
 
 /* An address in no module stays one only until something is loaded there: it has no entry. */
-noinline bool places_find_slowly(struct places *places, uintptr_t address, struct memory_place *ret)
+static noinline bool learn_place(struct places *places, uintptr_t address, struct memory_place *ret)
 {
     *ret = (struct memory_place){.address = address, .rule = {.kind = RULE_NOT_DESCRIBED}};
     if (!find_module(places, address, &ret->module))
@@ -145,7 +135,16 @@ noinline bool places_find_slowly(struct places *places, uintptr_t address, struc
     if (!rule_cache_find(places->rules, address + module->packing, &ret->rule) &&
         !learn_rule(places, address, (uint32_t)module->id, &ret->rule))
         return false;
-    ret->plain = is_plain(ret->rule);
+    ret->plain = kind_of(ret->rule);
     *places_entry(places, address) = *ret;
     return true;
+}
+
+bool places_find(struct places *places, uintptr_t address, struct memory_place *ret)
+{
+    const struct memory_place *entry = places_entry(places, address);
+    *ret = *entry;
+    return (ret->address == address && ret->rule.kind != RULE_NONE &&
+            places_verify(places, 1ULL << ret->module % 64)) ||
+           learn_place(places, address, ret);
 }

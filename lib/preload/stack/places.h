@@ -26,8 +26,22 @@ struct places {
     bool forgotten;    /* remembered frames are worth nothing any more */
 };
 
-void places_begin(struct places *places, struct stack_tables *tables, struct rule_cache *rules,
-                  struct stack_memory *memory);
+/* What is in no module needs no verification. */
+#define NO_MODULE_BIT (1ULL << NO_MODULE)
+
+static always_inline void places_begin(struct places *places, struct stack_tables *tables,
+                                       struct rule_cache *rules, struct stack_memory *memory)
+{
+    *places = (struct places){tables, rules, memory, memory->kept | NO_MODULE_BIT, false};
+}
+
+/* The kind of step that leads from a place. A plain one is that of nearly all: to a CFA above sp or
+ * fp, reading nothing but what lies in between, and losing nothing. */
+enum place_kind {
+    PLACE_OTHER,
+    PLACE_PLAIN_FROM_SP,
+    PLACE_PLAIN_FROM_FP,
+};
 
 void places_forget_all(struct places *places);
 
@@ -47,18 +61,14 @@ static always_inline struct memory_place *places_entry(const struct places *plac
     return &places->memory->places[address * 0x9e3779b97f4a7c15ULL >> (64 - bits)];
 }
 
-bool places_find_slowly(struct places *places, uintptr_t address, struct memory_place *ret);
+/* The module and the short rule at an address. False: they cannot be had here. */
+bool places_find(struct places *places, uintptr_t address, struct memory_place *ret);
 
-/* The module and the short rule at an address; *other is for one that has no entry. NULL: they
- * cannot be had here. Valid until the next call. */
-static always_inline const struct memory_place *
-places_find(struct places *places, uintptr_t address, struct memory_place *other)
+/* Whether this entry is for an address, and may be believed. */
+static always_inline bool places_met(const struct places *places, const struct memory_place *entry,
+                                     uintptr_t address)
 {
-    const struct memory_place *entry = places_entry(places, address);
-    if (likely(entry->address == address) && likely(entry->rule.kind != RULE_NONE) &&
-        places_verify(places, 1ULL << entry->module % 64))
-        return entry;
-    return places_find_slowly(places, address, other) ? other : NULL;
+    return likely(entry->address == address) && likely(places->verified >> entry->module % 64 & 1);
 }
 
 #endif

@@ -132,7 +132,7 @@ static void ring_body(void)
     struct area *chunks = area_of(MALLOCTAP_EXTENT_CHUNKS);
     uint64_t kept = 0, newest = 0;
     CHECK(area_used(chunks) == 128 * 1024);
-    for (uint64_t at = 0; at < area_used(chunks); at += RECORDING_CHUNK_SIZE) {
+    for (uint64_t at = 0; at < area_used(chunks); at += config.chunk) {
         const struct malloctap_chunk *chunk = area_at(chunks, at);
         const struct malloctap_freed *records = (const void *)(chunk + 1);
         kept += chunk->records;
