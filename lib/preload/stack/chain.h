@@ -128,11 +128,13 @@ static always_inline void chain_append(struct stack_memory *memory, const struct
 {
     struct memory_frame *frame = &memory->frames[count];
     const struct memory_new_frame *from = &memory->added[added];
-    uint64_t hash = 0;
+    const uint64_t kept = memory->kept | NO_MODULE_BIT;
+    uint64_t hash = 0, modules = 0;
     uint32_t checks = 0;
     bool needs_fp = false;
     if (likely(count > 0)) {
         hash = frame[-1].hash;
+        modules = frame[-1].modules;
         checks = frame[-1].checks;
         needs_fp = frame[-1].needs_fp;
     } else if (end == CHAIN_END_NULL && added > 0) {
@@ -145,6 +147,9 @@ static always_inline void chain_append(struct stack_memory *memory, const struct
         frame->hash = hash = depot_hash_add(hash, from->spread);
         frame->ra_from_top = from->ra_from_top;
         frame->module = (uint8_t)from->module;
+        if (unlikely(!(kept >> from->module % 64 & 1)))
+            modules |= 1ULL << from->module % 64;
+        frame->modules = modules;
         frame->needs_fp = false;
         if (unlikely(needs_fp) || unlikely(from->rule.kind != RULE_CFA_FROM_SP))
             checks = chain_add_checks(stack, memory, checks, frame, from, cfa, needs_fp);

@@ -30,6 +30,7 @@ struct memory_frame {
     uint64_t pc, sp;
     uint64_t fp;         /* if it is needed */
     uint64_t hash;       /* of the frame and all outside it, see depot_hash_add() */
+    uint64_t modules;    /* of the frame and all outside it, those to be verified, a bit each */
     int32_t ra_from_top; /* where its step found the return address: so far from the stack's top */
     uint16_t checks;     /* of the frame and all outside it */
     uint8_t module;      /* MEMORY_MODULES: none */
@@ -84,7 +85,6 @@ struct stack_memory {
     uint32_t last_module; /* found last */
     bool cut;             /* there are frames outside the outermost one */
     uint64_t kept;        /* the modules that stay for as long as the process lives, a bit each */
-    uint64_t others;      /* those of the frames that may not */
     uint64_t power;       /* of the base of hashes, by the limit */
     struct memory_module modules[MEMORY_MODULES + 1]; /* last: none, for addresses in no module */
     struct memory_check checks[MEMORY_FRAMES * MEMORY_CHECKS_A_FRAME];

@@ -49,8 +49,12 @@ static uint64_t hash_bytes(uint64_t hash, const uint8_t *bytes, size_t size)
         hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
         hash ^= hash >> 29;
     }
-    for (; size > 0; bytes++, size--)
-        hash = (hash ^ *bytes) * 0x100000001b3ULL;
+    if (size > 0) {
+        word = 0;
+        memcpy(&word, bytes, size);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+        hash ^= hash >> 29;
+    }
     return hash;
 }
 
@@ -122,15 +126,20 @@ static uint32_t *bucket_of(struct module_index *index, const struct object *obje
     return &index->buckets[(object->start >> 12) * 0x9e3779b97f4a7c15ULL >> 55];
 }
 
+static bool describes(const struct module_entry *entry, const struct object *object)
+{
+    return entry->start == object->start && entry->end == object->end &&
+           entry->bias == object->bias &&
+           entry->identity.hash == identity_hash(&entry->identity, object);
+}
+
 /* The module of this object among those from `id` on in their bucket; 0 when it is not there. */
 static uint32_t find_from(const struct module_index *index, uint32_t id,
                           const struct object *object)
 {
     while (id != 0) {
         const struct module_entry *entry = &index->entries[id];
-        if (entry->start == object->start && entry->end == object->end &&
-            entry->bias == object->bias &&
-            entry->identity.hash == identity_hash(&entry->identity, object))
+        if (describes(entry, object))
             return id;
         id = entry->next;
     }
@@ -176,6 +185,14 @@ static uint32_t lookup(void **slot, const struct object *object)
     if (id != 0)
         return id;
     return add(index, object);
+}
+
+bool modules_lies_at(void **slot, uint32_t id, uintptr_t low, uintptr_t high)
+{
+    const struct module_index *index = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    struct object now;
+    return index != NULL && objects_find(low, &now) && now.low == low && now.high == high &&
+           describes(&index->entries[id % MODULES_MAX], &now);
 }
 
 bool modules_identify(void **index, uintptr_t address, struct module *ret)

@@ -36,6 +36,9 @@ static inline void modules_seen_init(struct modules_seen *seen)
 /* The module that an address lies in now. False: no object is there. */
 bool modules_identify(void **index, uintptr_t address, struct module *ret);
 
+/* Whether the module with this id, one of those identified, is what occupies this range now. */
+bool modules_lies_at(void **index, uint32_t id, uintptr_t low, uintptr_t high);
+
 /* modules_find() for an address outside of the module found last. */
 const struct module *modules_find_other(void **index, struct modules_seen *seen, uintptr_t address);
 

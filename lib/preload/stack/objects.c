@@ -165,29 +165,29 @@ bool objects_prepare(void)
     return find_object != NULL;
 }
 
+static bool find_listed_object(uintptr_t address, struct object *ret)
+{
+    for (size_t i = 0; i < listed_count; i++) {
+        *ret = listed[i].object;
+        if (address - ret->start < ret->end - ret->start)
+            /* It may have been unloaded since. */
+            return stack_view_readable(ret->start);
+    }
+    return false;
+}
+
 bool objects_find(uintptr_t address, struct object *ret)
 {
-    if (find_object == NULL) {
-        for (size_t i = 0; i < listed_count; i++) {
-            *ret = listed[i].object;
-            if (address - ret->start < ret->end - ret->start)
-                /* It may have been unloaded since. */
-                return stack_view_readable(ret->start);
-        }
-        return false;
-    }
     struct find_object_result result;
+    if (find_object == NULL)
+        return find_listed_object(address, ret);
     if (find_object((void *)address, &result) != 0)
         return false;
-    *ret = (struct object){
-        .low = (uintptr_t)result.map_start,
-        .high = (uintptr_t)result.map_end,
-        .start = (uintptr_t)result.map_start,
-        .end = (uintptr_t)result.map_end,
-        .bias = result.link_map->l_addr,
-        .eh_frame_hdr = result.eh_frame,
-        .name = result.link_map->l_name != NULL ? result.link_map->l_name : "",
-    };
+    ret->low = ret->start = (uintptr_t)result.map_start;
+    ret->high = ret->end = (uintptr_t)result.map_end;
+    ret->bias = result.link_map->l_addr;
+    ret->eh_frame_hdr = result.eh_frame;
+    ret->name = result.link_map->l_name != NULL ? result.link_map->l_name : "";
     if (ret->low >= main_program.start && ret->high <= main_program.end) {
         ret->start = main_program.start;
         ret->end = main_program.end;

@@ -29,13 +29,11 @@ static uint64_t packing_of(const struct module *module)
 
 static bool verify(struct places *places, uint32_t slot)
 {
-    struct memory_module known = places->memory->modules[slot];
-    struct module now;
-    if (known.id == 0)
+    const struct memory_module *known = &places->memory->modules[slot];
+    uint32_t id = (uint32_t)known->id;
+    if (id == 0)
         return false;
-    if (modules_identify(&places->tables->module_index, known.low, &now) && known.id == now.id &&
-        known.low == now.object.low && known.high == now.object.high &&
-        known.packing == packing_of(&now)) {
+    if (modules_lies_at(&places->tables->module_index, id, known->low, known->high)) {
         places->verified |= 1ULL << slot;
         return true;
     }

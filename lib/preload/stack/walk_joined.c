@@ -81,7 +81,7 @@ static always_inline bool joins(struct joined *walk, uint64_t fp, const struct m
     /* A stack that was cut off must have frames enough. */
     if (unlikely(memory->cut) && added + (frame - memory->frames) + 1 <= walk->limit)
         return false;
-    return places_verify(&walk->places, memory->others);
+    return places_verify(&walk->places, frame->modules);
 }
 
 /* ---- steps that are not plain ---------------------------------------------------------------- */
@@ -266,9 +266,7 @@ static always_inline void remember(struct joined *walk, enum outcome outcome,
                                    const struct position *end)
 {
     struct stack_memory *memory = walk->places.memory;
-    uint64_t others = walk->places.verified & ~memory->kept & ~NO_MODULE_BIT;
     if (likely(outcome == OUTCOME_JOINED)) {
-        others |= memory->others;
         uint32_t kept = chain_frames_kept(walk->limit) - walk->added;
         if (unlikely(walk->count + walk->added > MEMORY_FRAMES)) {
             chain_drop_outermost(memory, walk->count, kept);
@@ -281,7 +279,6 @@ static always_inline void remember(struct joined *walk, enum outcome outcome,
     chain_append(memory, &walk->stack, walk->count, walk->added, end->sp,
                  outcome == OUTCOME_WHOLE && end->pc == 0 ? CHAIN_END_NULL : CHAIN_END_NONE);
     walk->count += walk->added;
-    memory->others = others;
 }
 
 /* ---- its id ---------------------------------------------------------------------------------- */
