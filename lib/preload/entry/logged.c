@@ -23,15 +23,15 @@ static always_inline void end(struct thread *thread)
     }
 }
 
-void *logged_malloc(struct thread *thread, size_t size, struct stack_caller caller)
+void *logged_alloc(struct thread *thread, enum malloctap_op op, size_t size, void *block,
+                   struct stack_caller caller)
 {
-    void *block = backend.malloc(size);
     int error = errno;
     begin(thread);
-    count_alloc(thread_counters(), MALLOCTAP_OP_MALLOC, size);
+    count_alloc(thread_counters(), op, size);
     if (unlikely(block == NULL))
-        count_failure(thread_counters(), MALLOCTAP_OP_MALLOC, size);
-    log_malloc(thread, block, size, &caller);
+        count_failure(thread_counters(), op, size);
+    log_new(thread, op, size, block, &caller);
     end(thread);
     errno = error;
     return block;

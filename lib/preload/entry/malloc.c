@@ -38,7 +38,8 @@ static cold void *slow_malloc(size_t size)
 {
     struct thread *thread = thread_current();
     if (likely(logged_by(thread)))
-        return logged_malloc(thread, size, stack_caller());
+        return logged_alloc(thread, MALLOCTAP_OP_MALLOC, size, backend.malloc(size),
+                            stack_caller());
     struct call call = {CALL_malloc, MALLOCTAP_OP_MALLOC, .size = size, .caller = stack_caller()};
     slow_alloc(&call);
     return call.result;
@@ -116,6 +117,10 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 
 static cold void *slow_calloc(size_t count, size_t unit)
 {
+    struct thread *thread = thread_current();
+    if (likely(logged_by(thread)))
+        return logged_alloc(thread, MALLOCTAP_OP_CALLOC, call_array_size(count, unit),
+                            backend.calloc(count, unit), stack_caller());
     struct call call = {CALL_calloc,    MALLOCTAP_OP_CALLOC, .size = call_array_size(count, unit),
                         .count = count, .unit = unit,        .caller = stack_caller()};
     slow_alloc(&call);

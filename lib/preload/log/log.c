@@ -24,11 +24,11 @@ static always_inline void append(struct thread *thread, const struct log_event *
     ring_commit(&thread->ring, slot, chunk, size, event->ticks + event->duration);
 }
 
-void log_malloc(struct thread *thread, const void *block, size_t size,
-                const struct stack_caller *caller)
+void log_new(struct thread *thread, enum malloctap_op op, size_t size, const void *block,
+             const struct stack_caller *caller)
 {
     struct log_event event = {
-        .op = MALLOCTAP_OP_MALLOC,
+        .op = op,
         .failed = block == NULL,
         .ticks = recording_ticks(),
         .address = (uintptr_t)block,

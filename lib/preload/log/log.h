@@ -11,9 +11,9 @@
 #include <backend/call.h>
 #include <thread/thread.h>
 
-/* Log a malloc that returned. */
-void log_malloc(struct thread *thread, const void *block, size_t size,
-                const struct stack_caller *caller);
+/* Log an allocation that returned `block`, which is not a realloc. */
+void log_new(struct thread *thread, enum malloctap_op op, size_t size, const void *block,
+             const struct stack_caller *caller);
 
 /* Log any allocation that returned; `failed`: it gave no block though one was asked for; `before`:
  * of a realloc, a moment before it was made. */
