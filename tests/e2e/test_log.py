@@ -136,7 +136,7 @@ def test_size_classes_are_those_of_the_sizes(place):
 def test_short_threads_take_a_chunk_each(place):
     """Also where calls follow after a thread has announced its end."""
     recording = place / "threads.mtap"
-    threads, chunk = 500, 16 << 10
+    threads, chunk = 500, 32 << 10
     done = run([program("threads_many"), threads, 1], place, tapped(recording, mode="log", ring=0))
     check_exit(done, 0, "short threads")
     taken = recording.stat().st_blocks * 512
