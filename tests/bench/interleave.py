@@ -17,12 +17,13 @@ def variants(bare_shim, library, directory):
         "bare shim": {"LD_PRELOAD": bare_shim},
         "count": {"LD_PRELOAD": library, "MALLOCTAP": f"mode=count,out={recording}"},
         "sample": {"LD_PRELOAD": library, "MALLOCTAP": f"mode=sample,out={recording}"},
+        "log": {"LD_PRELOAD": library, "MALLOCTAP": f"mode=log,out={recording}"},
     }
 
 
 def check_recording(variant, directory):
     """A tapped run counts only if the tap was there; its recording makes room for the next."""
-    if variant not in ("count", "sample"):
+    if variant not in ("count", "sample", "log"):
         return
     path = os.path.join(directory, TEMPORARY_RECORDING)
     if not os.path.exists(path):

@@ -5,20 +5,15 @@
 
 #include <string.h>
 
-static void forget_module(struct places *places, uint32_t slot)
+static void forget_modules(struct places *places, uint64_t slots)
 {
     struct stack_memory *memory = places->memory;
-    memory->modules[slot] = (struct memory_module){.id = 0};
-    memory->kept &= ~(1ULL << slot);
+    for (uint64_t left = slots; left != 0; left &= left - 1)
+        memory->modules[__builtin_ctzll(left) % MEMORY_MODULES] = (struct memory_module){.id = 0};
+    memory->kept &= ~slots;
     memset(memory->places, 0, sizeof(memory->places));
-    places->verified &= ~(1ULL << slot);
+    places->verified &= ~slots;
     places->forgotten = true;
-}
-
-void places_forget_all(struct places *places)
-{
-    for (uint32_t slot = 0; slot < MEMORY_MODULES; slot++)
-        forget_module(places, slot);
 }
 
 /* Modulo 2^64: adding it takes the bias off and puts the id in. */
@@ -37,7 +32,7 @@ static bool verify(struct places *places, uint32_t slot)
         places->verified |= 1ULL << slot;
         return true;
     }
-    forget_module(places, slot);
+    forget_modules(places, 1ULL << slot);
     return false;
 }
 
@@ -68,7 +63,7 @@ static bool add_module(struct places *places, const struct module *module, uint3
     while (slot < MEMORY_MODULES && memory->modules[slot].id != 0)
         slot++;
     if (slot == MEMORY_MODULES)
-        places_forget_all(places);
+        forget_modules(places, NO_MODULE_BIT - 1);
     if (slot == MEMORY_MODULES || module->id == 0)
         return false;
     memory->modules[slot] =

@@ -43,8 +43,6 @@ enum place_kind {
     PLACE_PLAIN_FROM_FP,
 };
 
-void places_forget_all(struct places *places);
-
 bool places_verify_slowly(struct places *places, uint64_t modules);
 
 /* False: one of these modules, given by a bit each, is not there any more. */

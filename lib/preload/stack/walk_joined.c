@@ -46,14 +46,15 @@ enum outcome {
 
 /* ---- the remembered frames ------------------------------------------------------------------- */
 
+/* Begin anew. Memory that was never used is zero, and better not touched. */
 static cold void forget(struct joined *walk)
 {
     struct stack_memory *memory = walk->places.memory;
-    places_forget_all(&walk->places);
-    walk->places.forgotten = false;
-    memset(memory->stacks, 0, sizeof(memory->stacks));
+    if (memory->limit != 0)
+        memset(memory, 0, sizeof(*memory));
     memory->limit = walk->limit;
     memory->power = depot_hash_power(walk->limit);
+    walk->places.verified = NO_MODULE_BIT;
 }
 
 /* Find out which remembered frames may be joined. Those that have returned read what is no stack
