@@ -24,16 +24,25 @@ struct estimate diff_figure(const struct diff *diff, const struct diff_row *row,
     return divided(ranking_key(&row->sums[side], diff->by), diff->per[side]);
 }
 
+/* What a figure's own error cannot tell: how many calls it is about. */
+static double calls_behind(const struct diff *diff, const struct diff_row *row, enum diff_side side)
+{
+    const struct aggregate_sums *sums = &row->sums[side];
+    if (diff->by == RANKING_BY_WAIT)
+        return (double)sums->waited * diff->weight[side];
+    return diff->by == RANKING_BY_LIVE ? sums->live_blocks.value : sums->calls.value;
+}
+
 /*
- * A path of which one side has no sample may have been there all the same. Of as many calls as the
- * other side had, so many samples were to be expected; the standard error of a figure that rests on
- * n samples is a share of 1 / sqrt(n) of it.
+ * A path of which one side has no sample, or none that waited, or none of a block that is live, may
+ * have been there all the same. Of as many calls as the other side had, so many samples were to be
+ * expected; the standard error of a figure that rests on n samples is a share of 1 / sqrt(n) of it.
  */
 static double unseen_variance(const struct diff *diff, const struct diff_row *row,
                               enum diff_side side, struct estimate change)
 {
-    double other_calls = row->sums[side == DIFF_OLD ? DIFF_NEW : DIFF_OLD].calls.value;
-    if (row->sums[side].samples || !diff->weight[side] || other_calls <= 0)
+    double other_calls = calls_behind(diff, row, side == DIFF_OLD ? DIFF_NEW : DIFF_OLD);
+    if (calls_behind(diff, row, side) > 0 || !diff->weight[side] || other_calls <= 0)
         return 0;
     return change.value * change.value * diff->weight[side] / other_calls;
 }

@@ -54,6 +54,17 @@ static void add(struct side *side, uint64_t offset, int count, double weight)
     }
 }
 
+/* The block that was added last is given back. */
+static void free_last(struct side *side, double weight)
+{
+    recording_builder_add_freed(side->builder, side->thread,
+                                (struct malloctap_freed){.ticks = 3000 + side->next,
+                                                         .address = side->next,
+                                                         .size = 10,
+                                                         .weight = weight,
+                                                         .allocated_ticks = 2000 + side->next});
+}
+
 static void compare(struct fixture *f, enum ranking_by by, double old_per, double new_per)
 {
     struct diff_input inputs[DIFF_SIDES];
@@ -151,6 +162,20 @@ static void a_path_that_one_side_has_not_may_have_been_missed(void **state)
     end(&f);
 }
 
+/* A block of many may still be live, though that of the only sample is not. */
+static void what_one_side_has_not_live_may_have_been_missed(void **state)
+{
+    struct fixture f = begin();
+    add(&f.sides[DIFF_OLD], 0x500, 2, 1);
+    add(&f.sides[DIFF_NEW], 0x500, 1, 4);
+    free_last(&f.sides[DIFF_NEW], 4);
+    compare(&f, RANKING_BY_LIVE, 1, 1);
+    assert_int_equal(f.diff.count, 1);
+    assert_true(diff_change(&f.diff, &f.diff.rows[0]).value == -20);
+    assert_false(diff_is_clear(diff_change(&f.diff, &f.diff.rows[0])));
+    end(&f);
+}
+
 static void a_log_against_samples_marks_no_gaps(void **state)
 {
     struct fixture f = begin();
@@ -184,6 +209,7 @@ int main(void)
         cmocka_unit_test(other_places_are_other_paths),
         cmocka_unit_test(rates_are_compared_where_durations_differ),
         cmocka_unit_test(a_path_that_one_side_has_not_may_have_been_missed),
+        cmocka_unit_test(what_one_side_has_not_live_may_have_been_missed),
         cmocka_unit_test(a_log_against_samples_marks_no_gaps),
         cmocka_unit_test(exact_changes_are_clear),
     };
