@@ -65,6 +65,24 @@ static uint64_t busy_begin(struct thread *thread)
     return limit;
 }
 
+/* How a call that came to the thread's limit is to be treated. */
+enum turn {
+    TURN_ORDINARY, /* it did not, after all */
+    TURN_MARK,     /* a sample is due some calls later */
+    TURN_SAMPLE,
+};
+
+static enum turn turn_of(struct thread *thread, size_t bytes)
+{
+    if (thread_spend(thread, bytes))
+        return TURN_ORDINARY;
+    uint64_t spent = thread->spent + thread->call_units + bytes;
+    if (thread->limit <= LIMIT_SLOW || spent >= thread->draw_at)
+        return TURN_SAMPLE;
+    thread->spent = spent;
+    return TURN_MARK;
+}
+
 static void busy_end(struct thread *thread, bool drawn, uint64_t limit)
 {
     uint64_t busy_limit = thread_busy_limit(thread);
@@ -151,19 +169,30 @@ static void log_alloc(struct thread *thread, struct call *call)
     errno = error;
 }
 
+/* Prepare the sample that is due; the limit until then. */
+static uint64_t mark(struct thread *thread)
+{
+    double units_a_ns =
+        (double)thread->spent / (double)(recording_ticks() - thread->drawn_ticks + 1);
+    double left = (double)(thread->draw_at - thread->spent);
+    probe_mark(&thread->mark, (uint64_t)(left / (units_a_ns + 1e-9)));
+    return thread->draw_at;
+}
+
 /* A call that ends a sampled block, or one to be sampled. */
 static void sample_alloc(struct thread *thread, struct call *call)
 {
     struct life life;
     uint64_t ended_at = 0;
-    bool drawn = !thread_spend(thread, call->size);
+    enum turn turn = turn_of(thread, call->size);
+    bool drawn = turn == TURN_SAMPLE;
     uint64_t limit = busy_begin(thread);
     bool ends_sampled = end_sampled(call, &life, &ended_at);
     struct probe probe = {.kind = MALLOCTAP_PROBE_NONE};
     if (call->probe != NULL)
         probe = *call->probe;
     else if (drawn && call->function != CALL_operator_new)
-        probe_call(call, &probe);
+        probe_call(call, &thread->mark, &probe);
     else
         call_forward(call);
     int error = errno;
@@ -172,6 +201,8 @@ static void sample_alloc(struct thread *thread, struct call *call)
         conclude_sampled(thread, call, &life, ended_at);
     if (drawn)
         sample_allocation(thread, call, &probe);
+    if (turn == TURN_MARK)
+        limit = mark(thread);
     busy_end(thread, drawn, limit);
     errno = error;
 }
@@ -214,7 +245,7 @@ static void forward_sampled_free(struct thread *thread, struct call *call)
     bool is_operator = call->function == CALL_operator_delete;
     if (is_operator)
         operator_begin(thread);
-    probe_call(call, &probe);
+    probe_call(call, &thread->mark, &probe);
     if (is_operator)
         operator_end(thread);
     sample_free(thread, call, ticks, &probe);
@@ -225,7 +256,8 @@ static void forward_sampled_free(struct thread *thread, struct call *call)
 static bool record_free(struct thread *thread, struct call *call)
 {
     bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;
-    bool drawn = !thread_spend(thread, 0) && !logged;
+    enum turn turn = logged ? TURN_ORDINARY : turn_of(thread, 0);
+    bool drawn = turn == TURN_SAMPLE;
     uint64_t limit = busy_begin(thread);
     struct life life;
     uint64_t ended_at;
@@ -236,6 +268,8 @@ static bool record_free(struct thread *thread, struct call *call)
         log_free(thread, call->block, &call->caller);
     else if (drawn)
         forward_sampled_free(thread, call);
+    else if (turn == TURN_MARK)
+        limit = mark(thread);
     busy_end(thread, logged ? orders_changed(thread) : drawn, limit);
     return drawn;
 }

@@ -18,6 +18,7 @@
 #include <recording/recording.h>
 #include <recording/ring.h>
 #include <recording/tid.h>
+#include <sample/budget.h>
 #include <sample/lives.h>
 #include <sample/orders.h>
 #include <sample/sample.h>
@@ -308,6 +309,7 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
     operators_init();
     stacks_open_walker(image.system_calls);
     probe_init(image.system_calls);
+    budget_init(image.system_calls);
     image.notices_exits = pthread_key_create(&image.exit_key, thread_ends) == 0;
     if (backend_identity.kind == BACKEND_MTMALLOC) {
         mtmalloc_stats_attach(&process.lock_rows);

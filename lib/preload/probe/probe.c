@@ -6,6 +6,7 @@
 #include <recording/recording.h>
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +14,14 @@
  * enough that one is not interrupted. */
 #define BATCHES 8
 #define BATCH 32
+
+/* Between marks and probes a thread that calls the allocator all the time takes less; one that was
+ * away from its processor takes more, and cannot have been for less than this. */
+#define LEAD_MOST_NS 8000u
+#define SWITCH_LEAST_NS 1500u
+
+/* What the kernel takes at least to give a page. */
+#define FAULT_LEAST_NS 200u
 
 /* Of this process and all it will fork. */
 static struct {
@@ -25,6 +34,14 @@ static struct {
 static bool ask_kernel(struct rusage *ret)
 {
     return syscall(SYS_getrusage, RUSAGE_THREAD, ret) == 0;
+}
+
+/* All but the ticks. */
+static void count(const struct rusage *usage, struct probe_mark *ret)
+{
+    ret->sleeps = (uint64_t)usage->ru_nvcsw;
+    ret->preemptions = (uint64_t)usage->ru_nivcsw;
+    ret->faults = (uint64_t)usage->ru_minflt + (uint64_t)usage->ru_majflt;
 }
 
 /* Two readings of the clock with nothing in between, on average; the least of several such means:
@@ -53,47 +70,93 @@ void probe_init(bool may_ask_kernel)
     probing.started = recording_clock_is_fine();
 }
 
-/* In a child that a signal handler forked during the call, counts begin anew and may be lower. */
-static enum malloctap_probe classify(const struct rusage *before, const struct rusage *after)
+bool probe_asks(void)
 {
-    if (after->ru_nvcsw > before->ru_nvcsw)
-        return MALLOCTAP_PROBE_BLOCKED;
-    if (after->ru_nivcsw > before->ru_nivcsw)
-        return MALLOCTAP_PROBE_PREEMPTED;
-    if (after->ru_minflt > before->ru_minflt || after->ru_majflt > before->ru_majflt)
+    return probing.started && probing.may_ask_kernel;
+}
+
+static uint64_t since(uint64_t before, uint64_t after)
+{
+    /* In a child that a signal handler forked during the call, counts begin anew. */
+    return after > before ? after - before : 0;
+}
+
+/* Of the switches since a mark, one was before the call if the thread was away by then. */
+static enum malloctap_probe classify(const struct probe_start *start,
+                                     const struct probe_mark *after, uint64_t time)
+{
+    uint64_t sleeps = since(start->before.sleeps, after->sleeps);
+    uint64_t preemptions = since(start->before.preemptions, after->preemptions);
+    bool may_have_switched = !start->marked || time >= SWITCH_LEAST_NS;
+    bool may_have_faulted = !start->marked || time >= FAULT_LEAST_NS;
+    if (may_have_switched && sleeps + preemptions > start->interrupted)
+        return sleeps > 0 ? MALLOCTAP_PROBE_BLOCKED : MALLOCTAP_PROBE_PREEMPTED;
+    if (may_have_faulted && after->faults > start->before.faults)
         return MALLOCTAP_PROBE_FAULTING;
     return MALLOCTAP_PROBE_FAST;
 }
 
+static bool ask_before(struct probe_mark *ret)
+{
+    struct rusage usage;
+    int error = errno;
+    bool asked = probe_asks() && ask_kernel(&usage);
+    errno = error;
+    if (asked)
+        count(&usage, ret);
+    return asked;
+}
+
+void probe_mark(struct probe_mark *ret, uint64_t lead_ns)
+{
+    ret->lead_ns = lead_ns;
+    ret->ticks = ask_before(ret) ? recording_ticks() : 0;
+}
+
 void probe_begin(struct probe_start *ret)
 {
-    int error = errno;
-    ret->asked = probing.started && probing.may_ask_kernel && ask_kernel(&ret->before);
-    errno = error;
+    ret->marked = ret->interrupted = false;
+    ret->asked = ask_before(&ret->before);
     /* A sample comes so rarely that the clock's own code is in no cache: read it once for that. */
     recording_ticks();
-    ret->ticks = recording_ticks();
+    ret->before.ticks = recording_ticks();
+}
+
+/* Where calls are rare enough, the kernel is asked right before. */
+static void begin_marked(const struct probe_mark *mark, struct probe_start *ret)
+{
+    if (mark->ticks == 0 || mark->lead_ns > LEAD_MOST_NS) {
+        probe_begin(ret);
+        return;
+    }
+    *ret = (struct probe_start){.before = *mark, .asked = true, .marked = true};
+    ret->interrupted = recording_ticks() - mark->ticks > LEAD_MOST_NS;
 }
 
 static void conclude(const struct probe_start *start, uint64_t end, struct probe *ret)
 {
-    uint64_t time = end - start->ticks;
+    uint64_t time = end - start->before.ticks;
     *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE};
     if (!probing.started)
         return;
-    struct rusage after;
+    struct rusage usage;
+    struct probe_mark after;
     int error = errno;
-    bool asked = start->asked && ask_kernel(&after);
+    bool asked = start->asked && ask_kernel(&usage);
     errno = error;
 
     /* A fork child has a header of its own. */
     recording_header()->probe_cost_ns = probing.cost_ns;
     ret->time_ns = time > probing.cost_ns ? time - probing.cost_ns : 0;
-    ret->kind = asked ? classify(&start->before, &after) : MALLOCTAP_PROBE_UNCLASSED;
+    ret->kind = MALLOCTAP_PROBE_UNCLASSED;
+    if (!asked)
+        return;
+    count(&usage, &after);
+    ret->kind = classify(start, &after, ret->time_ns);
     if (ret->kind == MALLOCTAP_PROBE_BLOCKED)
         ret->wait_ns = ret->time_ns;
-    if (asked && (uint64_t)after.ru_maxrss > probing.inherited_rss_kib)
-        ret->peak_rss_kib = (uint32_t)after.ru_maxrss;
+    if ((uint64_t)usage.ru_maxrss > probing.inherited_rss_kib)
+        ret->peak_rss_kib = (uint32_t)usage.ru_maxrss;
 }
 
 void probe_end(const struct probe_start *start, struct probe *ret)
@@ -103,22 +166,23 @@ void probe_end(const struct probe_start *start, struct probe *ret)
 
 /* What is called nearly always has nothing between the readings but itself: the code on the way
  * there, cold as well, would take longer than the call. */
-void probe_call(struct call *call, struct probe *ret)
+void probe_call(struct call *call, const struct probe_mark *mark, struct probe *ret)
 {
     struct probe_start start;
     uint64_t end;
     void *(*const obtain)(size_t) = backend.malloc;
     void (*const give_back)(void *) = backend.free;
-    probe_begin(&start);
+    begin_marked(mark, &start);
     if (call->function == CALL_malloc) {
-        start.ticks = recording_ticks();
+        start.before.ticks = recording_ticks();
         call->result = obtain(call->size);
         end = recording_ticks();
     } else if (call->function == CALL_free && !arena_owns(call->block)) {
-        start.ticks = recording_ticks();
+        start.before.ticks = recording_ticks();
         give_back(call->block);
         end = recording_ticks();
     } else {
+        start.before.ticks = recording_ticks();
         call_forward(call);
         end = recording_ticks();
     }

@@ -13,7 +13,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/resource.h>
 
 struct probe {
     uint32_t kind; /* enum malloctap_probe */
@@ -22,11 +21,19 @@ struct probe {
     uint64_t wait_ns;
 };
 
+/* What the kernel had counted for a thread at some moment. */
+struct probe_mark {
+    uint64_t ticks;   /* 0: none */
+    uint64_t lead_ns; /* how long the thread takes from there to the probe, at its usual pace */
+    uint64_t sleeps, preemptions, faults;
+};
+
 /* A probe under way, on its thread's stack. */
 struct probe_start {
-    struct rusage before;
-    uint64_t ticks;
-    bool asked; /* `before` is known */
+    struct probe_mark before; /* its ticks: right before the call */
+    bool asked;               /* the rest is known */
+    bool marked;              /* of some calls ago: faults may be those of other code */
+    bool interrupted;         /* and the thread was away since */
 };
 
 /* Find out what a probe itself takes; until then calls are not probed. `may_ask_kernel`: whether
@@ -38,7 +45,18 @@ void probe_init(bool may_ask_kernel);
 void probe_begin(struct probe_start *ret);
 void probe_end(const struct probe_start *start, struct probe *ret);
 
-/* Hand the call to the backend like call_forward(), errno included, and say what it cost. */
-void probe_call(struct call *call, struct probe *ret);
+/* Whether probes may ask the kernel. */
+bool probe_asks(void);
+
+/*
+ * To be called some calls before the one that is to be probed. Asking the kernel right before that
+ * would delay it, and where threads take a lock in turns, another has it then: the call would wait
+ * because it was probed.
+ */
+void probe_mark(struct probe_mark *ret, uint64_t lead_ns);
+
+/* Hand the call to the backend like call_forward(), errno included, and say what it cost. `mark` is
+ * used where there is one, and the pace is such that asking the kernel would be a delay. */
+void probe_call(struct call *call, const struct probe_mark *mark, struct probe *ret);
 
 #endif

@@ -21,6 +21,7 @@ struct bucket {
 
 static struct {
     struct bucket *buckets; /* mapped at the first sampled allocation */
+    uint32_t count;
 } WIPED lives;
 
 uint8_t lives_filter[1u << LIVES_FILTER_BITS] WIPED;
@@ -110,8 +111,10 @@ bool lives_add(const void *block, const struct life *life)
     /* The filter first: it must never miss an address that is in the table. */
     filter_add(block);
     if (add_to(bucket_of(buckets, block, 0), block, life) ||
-        add_to(bucket_of(buckets, block, 1), block, life))
+        add_to(bucket_of(buckets, block, 1), block, life)) {
+        __atomic_fetch_add(&lives.count, 1, __ATOMIC_RELAXED);
         return true;
+    }
     filter_remove(block);
     return false;
 }
@@ -154,6 +157,12 @@ bool lives_take(const void *block, struct life *ret)
     if (!take_from(bucket_of(buckets, block, 0), block, ret) &&
         !take_from(bucket_of(buckets, block, 1), block, ret))
         return false;
+    __atomic_fetch_sub(&lives.count, 1, __ATOMIC_RELAXED);
     filter_remove(block);
     return true;
+}
+
+uint32_t lives_count(void)
+{
+    return __atomic_load_n(&lives.count, __ATOMIC_RELAXED);
 }

@@ -50,6 +50,9 @@ void lives_mark(const void *from, size_t size);
  */
 bool lives_add(const void *block, const struct life *life);
 
+/* How many blocks are in the table. */
+uint32_t lives_count(void);
+
 /* Whether a block is in the table, for who got here by a neighbour's mark. */
 bool lives_hold(const void *block);
 

@@ -2,8 +2,10 @@
 #include "orders.h"
 
 #include "exponential.h"
+#include "lives.h"
 
 #include <config/config.h>
+#include <probe/probe.h>
 #include <recording/recording.h>
 
 /* At the default rate a thread that calls much is sampled less as it goes on: what is known of its
@@ -11,9 +13,16 @@
 #define DRAWS_A_MEAN 2048u
 #define THINNINGS 4u
 
+/* One that calls little is sampled more, up to one call in so many, as long as few of the blocks
+ * are still allocated: for each of them more frees have to look whether it is theirs. */
+#define CALLS_LEAST 16u
+#define LIVES_MOST 2048u
+
 static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool thin)
 {
-    thread->orders.mean = bytes;
+    thread->orders.mean = thread->orders.base = bytes;
+    thread->orders.adapts = thin;
+    thread->orders.budget = (struct budget){.mean = bytes};
     thread->orders.draws = 0;
     thread->orders.thinnings = thin ? THINNINGS : 0;
     thread->call_units = config_call_units(calls, bytes);
@@ -63,6 +72,31 @@ static void obey(struct thread *thread)
     __atomic_store_n(&control->seen, generation, __ATOMIC_RELAXED);
 }
 
+/* A sample is prepared so many calls before it is due. */
+#define MARK_CALLS 16u
+
+static void thin_out(struct thread_orders *orders)
+{
+    if (unlikely(++orders->draws > DRAWS_A_MEAN) && orders->thinnings > 0) {
+        orders->draws = 1;
+        orders->thinnings--;
+        if (orders->budget.mean == orders->base)
+            orders->budget.mean *= 2;
+        orders->base *= 2;
+    }
+}
+
+/* Choose the mean of the next distance at the default rate. */
+static void adapt(struct thread *thread)
+{
+    struct thread_orders *orders = &thread->orders;
+    uint64_t least = CALLS_LEAST * thread->call_units;
+    thin_out(orders);
+    budget_look(&orders->budget, least < orders->base ? least : orders->base, orders->base);
+    bool affords = orders->budget.mean < orders->base && lives_count() < LIVES_MOST;
+    orders->mean = affords ? orders->budget.mean : orders->base;
+}
+
 uint64_t orders_next_limit(struct thread *thread)
 {
     if (!recording_in_file())
@@ -71,10 +105,15 @@ uint64_t orders_next_limit(struct thread *thread)
         obey(thread);
     if (thread->orders.mode == MALLOCTAP_MODE_LOG)
         return LIMIT_SLOW;
-    if (unlikely(++thread->orders.draws > DRAWS_A_MEAN) && thread->orders.thinnings > 0) {
-        thread->orders.draws = 1;
-        thread->orders.thinnings--;
-        thread->orders.mean *= 2;
-    }
-    return exponential_draw(&thread->random, thread->orders.mean);
+    if (thread->orders.adapts)
+        adapt(thread);
+    uint64_t distance = exponential_draw(&thread->random, thread->orders.mean);
+    uint64_t lead = MARK_CALLS * thread->call_units;
+    bool prepares = thread->orders.mode == MALLOCTAP_MODE_SAMPLE && probe_asks();
+    thread->draw_at = distance;
+    thread->mark.ticks = 0;
+    if (!prepares || distance <= lead)
+        return distance;
+    thread->drawn_ticks = recording_ticks();
+    return distance - lead;
 }

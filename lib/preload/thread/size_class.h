@@ -2,9 +2,9 @@
 /*
  * size_class.h - the size class of recording.h, the bit width of a size, in a few cycles.
  *
- * Processors since 2013 count leading zeros in one step (lzcnt), where bsr takes several. Older ones
- * read the same bytes as bsr, which counts from the other end; which of the two this one did is
- * found once.
+ * Processors since 2013 count leading zeros in one step (lzcnt), where bsr takes several. Older
+ * ones read the same bytes as bsr, which counts from the other end; which of the two this one did
+ * is found once.
  */
 #ifndef PRELOAD_SIZE_CLASS_H
 #define PRELOAD_SIZE_CLASS_H

@@ -21,8 +21,10 @@
 #include <compiler.h>
 #include <counter.h>
 #include <malloctap/recording.h>
+#include <probe/probe.h>
 #include <recording/event.h>
 #include <recording/ring.h>
+#include <sample/budget.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,11 +48,14 @@ struct stack_memory;
 
 /* What is to be done with calls; from the options, until a tool asks for something else. */
 struct thread_orders {
-    uint64_t mean;       /* of the units between samples */
+    uint64_t mean;       /* of the units to the next sample */
+    uint64_t base;       /* the most it is at the default rate */
     uint32_t mode;       /* enum malloctap_mode */
     uint32_t generation; /* of malloctap_control that was obeyed last */
-    uint32_t draws;      /* of distances with this mean */
-    uint32_t thinnings;  /* how often the mean may still double */
+    uint32_t draws;      /* of distances since `base` doubled */
+    uint32_t thinnings;  /* how often `base` may still double */
+    bool adapts;         /* the rate is the default, which does */
+    struct budget budget;
 };
 
 struct thread {
@@ -61,6 +66,9 @@ struct thread {
     uint32_t busy;          /* enum thread_busy */
     uint32_t used;          /* claimed by a thread of this process */
     uint64_t outside_limit; /* THREAD_INSIDE: the limit to go back to */
+    uint64_t draw_at;       /* the next sample is due there: at the limit, or some calls later */
+    uint64_t drawn_ticks;   /* when that was drawn */
+    struct probe_mark mark; /* made at that limit */
     struct thread_orders orders;
     struct ring_writer ring;
     struct log_base log_base;          /* of the next event in the open chunk */
@@ -106,8 +114,8 @@ static always_inline bool thread_spend(struct thread *thread, size_t bytes)
 /* Will a call of `bytes` be sampled, as far as can be told before it? */
 static always_inline bool thread_due(const struct thread *thread, size_t bytes)
 {
-    uint64_t limit = thread->limit;
-    return thread->spent + thread->call_units + bytes >= limit && limit > LIMIT_SLOW;
+    uint64_t limit = thread->limit, sum = thread->spent + thread->call_units + bytes;
+    return sum >= limit && sum >= thread->draw_at && limit > LIMIT_SLOW;
 }
 
 /* Change the limit unless the state was wiped meanwhile. Only a signal handler of this very thread

@@ -4,9 +4,27 @@
 #include "process.h"
 
 #include <config/config.h>
+#include <probe/probe.h>
 #include <recording/recording.h>
+#include <sample/lives.h>
 #include <sample/orders.h>
 #include <thread/thread.h>
+
+#include <time.h>
+
+/* What the rest of the tap says. */
+static uint32_t live;
+static bool asks;
+
+uint32_t lives_count(void)
+{
+    return live;
+}
+
+bool probe_asks(void)
+{
+    return asks;
+}
 
 static void begin(struct thread *thread, const char *options)
 {
@@ -38,6 +56,73 @@ static void the_default_rate_thins_out(void **state)
 {
     (void)state;
     in_child(rate_body);
+}
+
+/* Processor time, so that the next look at the clock finds the thread slow. */
+static void work_for(uint64_t ns)
+{
+    struct timespec now;
+    uint64_t end = 0, cpu;
+    do {
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        cpu = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+        end = end ? end : cpu + ns;
+    } while (cpu < end);
+}
+
+static void slow_body(void)
+{
+    struct thread thread;
+    budget_init(true);
+    begin(&thread, "out=x.mtap");
+    uint64_t first = thread.orders.mean;
+    for (unsigned draw = 0; draw < 6 * BUDGET_DRAWS; draw++) {
+        work_for(3 * BUDGET_NS);
+        orders_next_limit(&thread);
+    }
+    CHECK(thread.orders.mean < first / 4);
+    CHECK(thread.orders.mean >= 16 * thread.call_units);
+    /* Not while many blocks are to be told from others. */
+    live = 1000000;
+    orders_next_limit(&thread);
+    CHECK(thread.orders.mean == first);
+    live = 0;
+    orders_next_limit(&thread);
+    CHECK(thread.orders.mean < first / 4);
+    config_read("calls=4096", NULL);
+    orders_begin(&thread);
+    for (unsigned draw = 0; draw < 4 * BUDGET_DRAWS; draw++) {
+        work_for(3 * BUDGET_NS);
+        orders_next_limit(&thread);
+    }
+    CHECK(thread.orders.mean == first);
+}
+
+static void a_thread_that_calls_rarely_is_sampled_more(void **state)
+{
+    (void)state;
+    in_child(slow_body);
+}
+
+/* Where the kernel may be asked, the limit comes some calls before the sample. */
+static void lead_body(void)
+{
+    struct thread thread;
+    begin(&thread, "out=x.mtap,calls=100,bytes=10000");
+    asks = true;
+    for (unsigned draw = 0; draw < 10000; draw++) {
+        uint64_t limit = orders_next_limit(&thread), lead = 16 * thread.call_units;
+        CHECK(limit == (thread.draw_at > lead ? thread.draw_at - lead : thread.draw_at));
+    }
+    asks = false;
+    uint64_t limit = orders_next_limit(&thread);
+    CHECK(limit == thread.draw_at);
+}
+
+static void samples_are_prepared(void **state)
+{
+    (void)state;
+    in_child(lead_body);
 }
 
 static void order(uint32_t mode, uint64_t calls, uint64_t bytes)
@@ -101,6 +186,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_rate_thins_out),
+        cmocka_unit_test(a_thread_that_calls_rarely_is_sampled_more),
+        cmocka_unit_test(samples_are_prepared),
         cmocka_unit_test(threads_do_as_the_header_says),
         cmocka_unit_test(without_a_file_nothing_is_drawn),
     };

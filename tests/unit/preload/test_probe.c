@@ -38,13 +38,15 @@ void call_forward(struct call *call)
 }
 
 /* A malloc goes to the backend at once, a calloc by call_forward(). */
+static struct probe_mark mark;
+
 static struct probe probe_work(void (*what)(void))
 {
     static enum call_function function = CALL_malloc;
     struct call call = {function, MALLOCTAP_OP_MALLOC, .size = 1};
     struct probe probe;
     work = what;
-    probe_call(&call, &probe);
+    probe_call(&call, &mark, &probe);
     CHECK(call.result == &work);
     function = function == CALL_malloc ? CALL_calloc : CALL_malloc;
     return probe;
@@ -213,11 +215,55 @@ static void peak_body(void)
     CHECK(probe_work(do_nothing).peak_rss_kib >= size / 1024);
 }
 
+/* Marked, with something in between; again, until the mark is of a moment ago or of longer, as the
+ * pace that is stated (0: all the time) says. */
+static uint32_t kind_marked(void (*between)(void), void (*what)(void), uint64_t lead_ns)
+{
+    probe_mark(&mark, lead_ns);
+    between();
+    uint32_t kind = probe_work(what).kind;
+    mark.ticks = 0;
+    return kind;
+}
+
+static bool some_marked(uint32_t kind, void (*between)(void), void (*what)(void), uint64_t lead_ns)
+{
+    for (int tries = 0; tries < TRIES; tries++)
+        if (kind_marked(between, what, lead_ns) == kind)
+            return true;
+    return false;
+}
+
+static const uint64_t often = 100, seldom = 1000000;
+
+/* What came between the mark and the call is not the call's. */
+static void marked_body(void)
+{
+    begin(true);
+    CHECK(some_marked(MALLOCTAP_PROBE_FAST, do_nothing, do_nothing, often));
+    CHECK(some_marked(MALLOCTAP_PROBE_BLOCKED, do_nothing, sleep_a_while, often));
+    CHECK(some_marked(MALLOCTAP_PROBE_FAULTING, do_nothing, touch_new_pages, often));
+    CHECK(some_marked(MALLOCTAP_PROBE_BLOCKED, sleep_a_while, sleep_a_while, often));
+    for (int i = 0; i < 20; i++)
+        CHECK(kind_marked(sleep_a_while, do_nothing, often) == MALLOCTAP_PROBE_FAST);
+}
+
+/* At a slow pace the kernel is asked once more, and what came between is left out. */
+static void slow_pace_body(void)
+{
+    begin(true);
+    CHECK(some_marked(MALLOCTAP_PROBE_FAST, sleep_a_while, do_nothing, seldom));
+    CHECK(some_marked(MALLOCTAP_PROBE_BLOCKED, sleep_a_while, sleep_a_while, seldom));
+    CHECK(some_marked(MALLOCTAP_PROBE_FAULTING, sleep_a_while, touch_new_pages, seldom));
+}
+
 #define PROBE_TESTS(X)                                                                             \
     X(a_call_that_just_works_is_fast, fast_body)                                                   \
     X(a_call_that_sleeps_is_blocked_and_waits, blocked_body)                                       \
     X(a_call_that_gets_pages_is_faulting, faulting_body)                                           \
     X(a_call_that_loses_the_processor_is_preempted, preempted_body)                                \
+    X(what_came_after_the_mark_is_not_the_calls, marked_body)                                      \
+    X(at_a_slow_pace_the_kernel_is_asked_again, slow_pace_body)                                    \
     X(where_the_kernel_may_not_be_asked_calls_are_timed_only, unclassed_body)                      \
     X(before_the_start_nothing_is_probed, unprobed_body)                                           \
     X(errno_is_the_calls_own, errno_body)                                                          \

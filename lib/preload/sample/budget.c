@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "budget.h"
+
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* At most so much in one step, and nearer than that a quarter of the way: few draws tell little. */
+#define STEP 8u
+#define NEAR 4u
+
+/* Of this process and all it will fork. */
+static bool may_ask;
+
+void budget_init(bool may_ask_kernel)
+{
+    may_ask = may_ask_kernel;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec now;
+    if (syscall(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t time_ns, uint64_t least, uint64_t most)
+{
+    double wanted = (double)mean * draws * BUDGET_NS / ((double)time_ns + 1);
+    if (wanted > (double)mean * STEP)
+        wanted = (double)mean * STEP;
+    else if (wanted < (double)mean / STEP)
+        wanted = (double)mean / STEP;
+    if (wanted > (double)mean / NEAR && wanted < (double)mean * NEAR)
+        wanted = ((double)mean * 3 + wanted) / 4;
+    return clamp((uint64_t)wanted, least, most);
+}
+
+void budget_look(struct budget *budget, uint64_t least, uint64_t most)
+{
+    if (!may_ask || ++budget->draws < BUDGET_DRAWS)
+        return;
+    uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
+    if (before != 0 && now > before)
+        budget->mean = budget_next(budget->mean, budget->draws, now - before, least, most);
+    budget->cpu_ns = now;
+    budget->draws = 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * budget.h - how often a thread is sampled at the default rate, so that samples take a small share
+ * of its processor time: a thread that calls rarely, or waits in the allocator, can afford more.
+ *
+ * The mean distance to the next sample is chosen from what is past alone. The probability with
+ * which a call is drawn is then known when it is made, and the estimates stay unbiased.
+ */
+#ifndef PRELOAD_BUDGET_H
+#define PRELOAD_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Draws from one look at the clock to the next. */
+#define BUDGET_DRAWS 4u
+
+/* Processor time for each sample; with its probe and its stack it takes one to two microseconds. */
+#define BUDGET_NS 600000u
+
+struct budget {
+    uint64_t mean;   /* of the units between samples */
+    uint64_t cpu_ns; /* of the thread at the last look; 0: none yet */
+    uint32_t draws;  /* since then */
+};
+
+/* The next mean, when `draws` draws at this one have taken so much time; from `least` to `most`. */
+uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t time_ns, uint64_t least,
+                     uint64_t most);
+
+/* Before a draw: look at the clock if it is time to. */
+void budget_look(struct budget *budget, uint64_t least, uint64_t most);
+
+/* Without it the budget is not looked at: for a program that may forbid itself to ask the kernel.
+ */
+void budget_init(bool may_ask_kernel);
+
+#endif
