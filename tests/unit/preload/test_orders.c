@@ -76,8 +76,8 @@ static void slow_body(void)
     budget_init(true);
     begin(&thread, "out=x.mtap");
     uint64_t first = thread.orders.mean;
-    for (unsigned draw = 0; draw < 6 * BUDGET_DRAWS; draw++) {
-        work_for(3 * BUDGET_NS);
+    for (unsigned draw = 0; draw < 4 * BUDGET_DRAWS; draw++) {
+        work_for(10 * BUDGET_NS);
         orders_next_limit(&thread);
     }
     CHECK(thread.orders.mean < first / 4);
@@ -92,7 +92,7 @@ static void slow_body(void)
     config_read("calls=4096", NULL);
     orders_begin(&thread);
     for (unsigned draw = 0; draw < 4 * BUDGET_DRAWS; draw++) {
-        work_for(3 * BUDGET_NS);
+        work_for(10 * BUDGET_NS);
         orders_next_limit(&thread);
     }
     CHECK(thread.orders.mean == first);

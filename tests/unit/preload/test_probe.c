@@ -106,6 +106,12 @@ static void work_until_preempted(void)
         ;
 }
 
+static void work_a_while(void)
+{
+    for (uint64_t end = recording_ticks() + 20000; recording_ticks() < end;)
+        ;
+}
+
 static void fail_with_an_error(void)
 {
     errno = EDOM;
@@ -244,6 +250,7 @@ static void marked_body(void)
     CHECK(some_marked(MALLOCTAP_PROBE_BLOCKED, do_nothing, sleep_a_while, often));
     CHECK(some_marked(MALLOCTAP_PROBE_FAULTING, do_nothing, touch_new_pages, often));
     CHECK(some_marked(MALLOCTAP_PROBE_BLOCKED, sleep_a_while, sleep_a_while, often));
+    CHECK(some_marked(MALLOCTAP_PROBE_FAST, sleep_a_while, work_a_while, often));
     for (int i = 0; i < 20; i++)
         CHECK(kind_marked(sleep_a_while, do_nothing, often) == MALLOCTAP_PROBE_FAST);
 }
