@@ -5,9 +5,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* At most so much in one step, and nearer than that a quarter of the way: few draws tell little. */
+/* At most so much in one step, and down to less than that a quarter of the way: few draws tell
+ * little. */
 #define STEP 8u
 #define NEAR 4u
+
+/* A thread begins with a mean of so small a part. */
+#define FIRST_PART 16u
 
 /* Of this process and all it will fork. */
 static bool may_ask;
@@ -37,9 +41,14 @@ uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t time_ns, uint64_t l
         wanted = (double)mean * STEP;
     else if (wanted < (double)mean / STEP)
         wanted = (double)mean / STEP;
-    if (wanted > (double)mean / NEAR && wanted < (double)mean * NEAR)
+    if (wanted > (double)mean / NEAR && wanted < (double)mean)
         wanted = ((double)mean * 3 + wanted) / 4;
     return clamp((uint64_t)wanted, least, most);
+}
+
+struct budget budget_begin(uint64_t least, uint64_t most)
+{
+    return (struct budget){.mean = may_ask ? clamp(most / FIRST_PART, least, most) : most};
 }
 
 void budget_look(struct budget *budget, uint64_t least, uint64_t most)
@@ -47,7 +56,7 @@ void budget_look(struct budget *budget, uint64_t least, uint64_t most)
     if (!may_ask || ++budget->draws < BUDGET_DRAWS)
         return;
     uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
-    if (before != 0 && now > before)
+    if (now > before)
         budget->mean = budget_next(budget->mean, budget->draws, now - before, least, most);
     budget->cpu_ns = now;
     budget->draws = 0;

@@ -28,10 +28,13 @@ struct budget {
 uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t time_ns, uint64_t least,
                      uint64_t most);
 
+/* A new thread's: it begins with a few samples in quick succession, to find out where it stands. */
+struct budget budget_begin(uint64_t least, uint64_t most);
+
 /* Before a draw: look at the clock if it is time to. */
 void budget_look(struct budget *budget, uint64_t least, uint64_t most);
 
-/* Without it the budget is not looked at: for a program that may forbid itself to ask the kernel.
+/* Without it the budget stays at the most: for a program that may forbid itself to ask the kernel.
  */
 void budget_init(bool may_ask_kernel);
 

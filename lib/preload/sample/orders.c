@@ -18,14 +18,21 @@
 #define CALLS_LEAST 16u
 #define LIVES_MOST 2048u
 
+/* At the default rate. */
+static uint64_t least_mean(const struct thread *thread)
+{
+    uint64_t least = CALLS_LEAST * thread->call_units;
+    return least < thread->orders.base ? least : thread->orders.base;
+}
+
 static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool thin)
 {
     thread->orders.mean = thread->orders.base = bytes;
     thread->orders.adapts = thin;
-    thread->orders.budget = (struct budget){.mean = bytes};
     thread->orders.draws = 0;
     thread->orders.thinnings = thin ? THINNINGS : 0;
     thread->call_units = config_call_units(calls, bytes);
+    thread->orders.budget = budget_begin(least_mean(thread), bytes);
 }
 
 static void follow_options(struct thread *thread)
@@ -90,9 +97,8 @@ static void thin_out(struct thread_orders *orders)
 static void adapt(struct thread *thread)
 {
     struct thread_orders *orders = &thread->orders;
-    uint64_t least = CALLS_LEAST * thread->call_units;
     thin_out(orders);
-    budget_look(&orders->budget, least < orders->base ? least : orders->base, orders->base);
+    budget_look(&orders->budget, least_mean(thread), orders->base);
     bool affords = orders->budget.mean < orders->base && lives_count() < LIVES_MOST;
     orders->mean = affords ? orders->budget.mean : orders->base;
 }

@@ -57,10 +57,24 @@ static void live(const struct call *call, struct malloctap_sample *sample)
     counter_add(&thread_counters()->lives_lost, 1);
 }
 
-void sample_allocation(struct thread *thread, const struct call *call, const struct probe *probe)
+/* Of a blocked call's time what such a call takes without is not waiting. That is learned from the
+ * thread's own, each new one an eighth. */
+static struct probe settle(struct thread *thread, enum malloctap_op op, const struct probe *probe)
+{
+    struct probe settled = *probe;
+    uint64_t *usual = &thread->usual_ns[op];
+    if (probe->kind == MALLOCTAP_PROBE_FAST)
+        *usual = *usual ? (*usual * 7 + probe->time_ns + 7) / 8 : probe->time_ns;
+    if (probe->kind == MALLOCTAP_PROBE_BLOCKED)
+        settled.wait_ns = probe->time_ns > *usual ? probe->time_ns - *usual : 0;
+    return settled;
+}
+
+void sample_allocation(struct thread *thread, const struct call *call, const struct probe *measured)
 {
     if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
         return;
+    const struct probe settled = settle(thread, call->op, measured), *probe = &settled;
     struct malloctap_sample sample = {
         .head = {MALLOCTAP_RECORD_ALLOC, (uint8_t)call->op, sizeof sample, 0},
         .ticks = recording_ticks(),
@@ -88,10 +102,11 @@ void sample_allocation(struct thread *thread, const struct call *call, const str
 }
 
 void sample_free(struct thread *thread, const struct call *call, uint64_t ticks,
-                 const struct probe *probe)
+                 const struct probe *measured)
 {
     if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
         return;
+    const struct probe settled = settle(thread, MALLOCTAP_OP_FREE, measured), *probe = &settled;
     struct malloctap_sample sample = {
         .head = {MALLOCTAP_RECORD_FREE, MALLOCTAP_OP_FREE, sizeof sample, stacks_take(thread)},
         .ticks = ticks,

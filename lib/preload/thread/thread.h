@@ -69,6 +69,7 @@ struct thread {
     uint64_t draw_at;       /* the next sample is due there: at the limit, or some calls later */
     uint64_t drawn_ticks;   /* when that was drawn */
     struct probe_mark mark; /* made at that limit */
+    uint64_t usual_ns[MALLOCTAP_OPS]; /* of calls that nothing kept, lately; 0: none yet */
     struct thread_orders orders;
     struct ring_writer ring;
     struct log_base log_base;          /* of the next event in the open chunk */

@@ -48,8 +48,9 @@ static void test_what_was_always_sampled_is_certain(void **state)
     add(&waiting, 1, 700);
     add(&waiting, 1, 50);
     struct statistics_interval interval = waiting_interval(&waiting);
-    assert_float_equal(interval.low, 750, 1e-9);
-    assert_float_equal(interval.high, 750, 1e-9);
+    /* but for what the method may get wrong */
+    assert_float_equal(interval.low, 750 / 1.2, 1e-9);
+    assert_float_equal(interval.high, 750 * 1.2, 1e-9);
 }
 
 static void test_no_wait_is_nothing_found_and_nothing_excluded(void **state)
@@ -83,7 +84,7 @@ static void test_one_wait_gives_a_wide_interval(void **state)
     add(&waiting, 10000, 1000);
     struct statistics_interval interval = waiting_interval(&waiting);
     assert_true(interval.low > 0.01 * 1e7 && interval.low <= 0.0253 * 1e7);
-    assert_true(interval.high >= 5.57 * 1e7 && interval.high < 10 * 1e7);
+    assert_true(interval.high >= 5.57 * 1e7 && interval.high < 12 * 1e7);
 }
 
 /* ---- coverage -------------------------------------------------------------------------------- */
