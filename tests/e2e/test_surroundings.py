@@ -70,6 +70,29 @@ def test_no_file_from_the_start(place):
     check_equal(json.loads(done.stdout)["threads"], 40, "threads started")
 
 
+def test_filesystem_full_for_many_threads(place):
+    """Threads take over one another's chunks while others find no space for theirs."""
+    full = place / "full"
+    full.mkdir()
+    for size in ("400k", "1m", "3m"):
+        for options in VARIANTS:
+            variables = " ".join(f"{key}='{value}'" for key, value in tapped(
+                full / "x.mtap", **options).items() if key in ("LD_PRELOAD", "MALLOCTAP"))
+            # In a mount namespace of its own; the recording is read there too, before it is gone.
+            done = run(["unshare", "-rm", "sh", "-c",
+                        f"mount -t tmpfs -o size={size} tmpfs {full} || exit 77\n"
+                        f"{variables} {program('counts')} 24 exit {place}/truth; status=$?\n"
+                        f"{MALLOCTAP} threads --json {full}/x.mtap && exit $status"], place)
+            if done.returncode == 77 or b"unshare failed" in done.stderr:
+                raise Skip("no file system can be mounted here")
+            what = f"{size}, {options}"
+            check_exit(done, 0, what)
+            truth = sum(row["malloc"] for row in read_rows(place / "truth"))
+            got = json.loads(done.stdout)["totals"]["malloc"]
+            check(truth <= got <= truth + 100, f"{what}: {got} mallocs counted, truth {truth}")
+            (place / "truth").unlink()
+
+
 def test_plugins(place):
     """Two libraries, loaded in turn at one address, are told apart while others allocate."""
     names = ("first_plugin", "second_plugin")

@@ -72,8 +72,10 @@ static struct malloctap_chunk *take_over(void)
         uint64_t at = __atomic_fetch_add(&ring.hand, 1, __ATOMIC_RELAXED) % count;
         struct malloctap_chunk *chunk = area_at(area, at * config.chunk);
         uint32_t sealed = MALLOCTAP_CHUNK_SEALED;
-        /* Acquire pairs with the release in ring_release(): the former owner writes no more. */
-        if (chunk != NULL && chunk != __atomic_load_n(&ring.spare, __ATOMIC_RELAXED) &&
+        /* Others may have reserved chunks that they are only about to fill, or that found no space:
+         * those are holes, which on a full tmpfs not even a look survives.
+         * Acquire pairs with the release in ring_release(): the former owner writes no more. */
+        if (chunk != NULL && recording_fill(chunk, config.chunk) &&
             __atomic_compare_exchange_n(&chunk->state, &sealed, MALLOCTAP_CHUNK_OPEN, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
             note_overwritten(chunk);
