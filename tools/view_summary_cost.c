@@ -96,11 +96,12 @@ void summary_print_cost(const struct summary *summary, FILE *out)
         return;
     }
     fprintf(out, "  thread time  %s in the allocator",
-            view_estimate(summary->allocator_share, emit_percent).text);
+            view_estimate(view_at_most_all(summary->allocator_share), emit_percent).text);
     if (!isnan(waiting))
-        fprintf(out, ", %s waiting there", emit_percent(waiting).text);
+        fprintf(out, ", %s waiting there", emit_percent(fmin(waiting, 1)).text);
     if (summary->wait_range.high > summary->wait_range.low)
-        fprintf(out, " (95 %%: %s to %s)", emit_percent(waiting * summary->wait_range.low).text,
+        fprintf(out, " (95 %%: %s to %s)",
+                emit_percent(fmin(waiting * summary->wait_range.low, 1)).text,
                 emit_percent(fmin(waiting * summary->wait_range.high, 1)).text);
     fputc('\n', out);
     if (summary->has_cost) {

@@ -48,9 +48,9 @@ static void add_waiting(json_object *object, const struct summary *summary)
     double low = summary->wait_range.low, high = summary->wait_range.high;
     const struct ranking_row *function = summary->wait_function;
 #define ADD(name, value) json_object_object_add(object, name, value)
-    ADD("wait_share", emit_json_share(share));
+    ADD("wait_share", emit_json_share(view_at_most_all(summary->wait_share).value));
     ADD("wait_share_stderr", emit_json_share(estimate_stderr(summary->wait_share)));
-    ADD("wait_share_low", emit_json_share(summary->has_cost ? share * low : NAN));
+    ADD("wait_share_low", emit_json_share(summary->has_cost ? fmin(share * low, 1) : NAN));
     ADD("wait_share_high",
         emit_json_share(summary->has_cost && high > 0 ? fmin(share * high, 1) : NAN));
     ADD("wait_ns", emit_json_number(wait_ns));
@@ -144,7 +144,7 @@ static json_object *summary_json(const struct summary *summary)
     ADD("lost", view_lost_json(summary->recording));
     ADD("peak_rss_bytes", rss ? emit_json_count(rss) : NULL);
     ADD("rss_bytes", header->rss_bytes ? emit_json_count(header->rss_bytes) : NULL);
-    ADD("allocator_share", emit_json_share(summary->allocator_share.value));
+    ADD("allocator_share", emit_json_share(view_at_most_all(summary->allocator_share).value));
     ADD("allocator_share_stderr", emit_json_share(estimate_stderr(summary->allocator_share)));
     add_waiting(object, summary);
     ADD("classes", classes_json(summary));

@@ -110,9 +110,12 @@ double view_thread_rate(const struct view_thread *thread)
 struct estimate view_share(struct estimate time_ns, bool known, uint64_t lifetime_ns)
 {
     double by = known && lifetime_ns ? 1 / (double)lifetime_ns : NAN;
-    /* An estimate may come out as more than there is. NaN stays. */
-    double share = time_ns.value * by;
-    return (struct estimate){share > 1 ? 1 : share, time_ns.variance * by * by};
+    return (struct estimate){time_ns.value * by, time_ns.variance * by * by};
+}
+
+struct estimate view_at_most_all(struct estimate share)
+{
+    return (struct estimate){share.value > 1 ? 1 : share.value, share.variance};
 }
 
 void view_threads_print(const struct view_threads *view, enum emit_format format, FILE *out)

@@ -56,6 +56,9 @@ void view_threads_print_csv(const struct view_threads *view, FILE *out);
 /* A share of threads' time; NaN where it is not known. */
 struct estimate view_share(struct estimate time_ns, bool known, uint64_t lifetime_ns);
 
+/* A share as it is shown: an estimate may come out as more than there is. NaN stays. */
+struct estimate view_at_most_all(struct estimate share);
+
 double view_thread_rate(const struct view_thread *thread); /* calls a second; NaN: no lifetime */
 
 #endif

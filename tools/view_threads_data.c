@@ -28,7 +28,7 @@ static void add_share(json_object *object, const char *name, struct estimate sha
 {
     char error_name[64];
     snprintf(error_name, sizeof error_name, "%s_stderr", name);
-    json_object_object_add(object, name, emit_json_share(share.value));
+    json_object_object_add(object, name, emit_json_share(view_at_most_all(share).value));
     json_object_object_add(object, error_name, emit_json_share(estimate_stderr(share)));
 }
 

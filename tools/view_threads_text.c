@@ -83,7 +83,8 @@ static void print_counters(const struct view_threads *view, FILE *out)
 
 static void share_cell(struct emit_table *table, struct estimate share)
 {
-    emit_table_cell(table, isnan(share.value) ? "" : view_estimate(share, emit_percent).text);
+    bool known = !isnan(share.value);
+    emit_table_cell(table, known ? view_estimate(view_at_most_all(share), emit_percent).text : "");
 }
 
 static void cost_row(struct emit_table *table, uint32_t tid, const char *name,
