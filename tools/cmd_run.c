@@ -245,6 +245,19 @@ static void children_print(const struct output_recordings *recordings,
         say("most calls are in a child: malloctap summary %s", recordings->rows[0].path);
 }
 
+/* Said by their parents: they could not open a file, and their standard error may be anything. */
+static void unrecorded_print(const struct output_recordings *recordings)
+{
+    uint64_t unrecorded = 0;
+    for (size_t i = 0; i < recordings->count; i++)
+        unrecorded += recordings->rows[i].children_unrecorded;
+    if (unrecorded)
+        say("%llu process%s that it forked could not create a recording (another user, another "
+            "root, no space): what %s did is in none; -o names a place where all may write",
+            (unsigned long long)unrecorded, unrecorded == 1 ? "" : "es",
+            unrecorded == 1 ? "it" : "they");
+}
+
 static void summary_print(const char *path)
 {
     struct malloctap_recording *recording;
@@ -292,6 +305,7 @@ static void results_print(const struct run_options *options, const struct progra
             program->path, path);
     else
         unseen_print(unseen, &recordings, !options->no_children);
+    unrecorded_print(&recordings);
     if (options->pack)
         recordings_pack(&recordings);
     if (!options->quiet) {

@@ -165,6 +165,7 @@ static void recording_add(struct output_recordings *all, const char *path, uint6
                        !malloctap_recording_orphaned(recording),
             .start_ns = header->start_realtime_ns,
             .peak_rss_bytes = header->peak_rss_bytes,
+            .children_unrecorded = header->children_unrecorded,
         };
         snprintf(row.name, sizeof row.name, "%.15s", first.name);
         for (int op = 0; op < MALLOCTAP_OPS; op++)

@@ -29,6 +29,7 @@ struct output_recording {
     uint64_t calls;
     uint64_t bytes_requested;
     uint64_t peak_rss_bytes; /* 0: unknown */
+    uint64_t children_unrecorded;
 };
 
 /* Recordings of one run, those with the most calls first. */

@@ -46,6 +46,7 @@ void view_counters_add(json_object *object, const struct malloctap_counters *cou
     X(losses, extents_failed, "failed attempts to grow the file")                                  \
     X(losses, foreign_blocks, "blocks freed that an unseen allocator made")                        \
     X(losses, unwinder_missing, "calls recorded without a stack, for want of a stack walker")      \
+    X(header, children_unrecorded, "child processes that could not be recorded")                   \
     X(counters, samples_lost, "calls that should have been recorded and were not")                 \
     X(counters, stacks_truncated, "stacks cut short")                                              \
     X(counters, lives_lost, "sampled blocks whose end went unseen")                                \
@@ -74,7 +75,8 @@ static const struct {
 
 static void read_losses(const struct malloctap_recording *recording, uint64_t ret[LOSSES])
 {
-    const struct malloctap_losses *losses = &malloctap_recording_header(recording)->lost;
+    const struct malloctap_header *header = malloctap_recording_header(recording);
+    const struct malloctap_losses *losses = &header->lost;
     struct malloctap_counters totals, *counters = &totals;
     malloctap_recording_totals(recording, counters);
 #define X(from, name, phrase) ret[LOSS_##name] = from->name;

@@ -230,7 +230,9 @@ struct malloctap_header {
     uint64_t overwritten_until;
     uint64_t lost_since; /* when the first record was lost for want of space; 0: none was */
     struct malloctap_control control;
-    uint64_t reserved[7];
+    /* Forks of this process that could not have a recording of their own; they add to it. */
+    uint64_t children_unrecorded;
+    uint64_t reserved[6];
     struct malloctap_losses lost;
     /* NUL-terminated, cut to fit; never empty but where unknown */
     char executable[1024];

@@ -200,6 +200,27 @@ def test_children_leave_the_parents_recording_alone(place):
             path.unlink()
 
 
+def test_children_that_cannot_be_recorded(place):
+    """A child that may not write beside its parent is counted there, and `run` says so."""
+    (place / "root").mkdir()
+    place.chmod(0o755)
+    tried = 0
+    for what in ("user", "root", "limit"):
+        plain = run([program("dropping_child"), what, place / "root"], place)
+        if plain.returncode == 77:
+            continue
+        for options in ((), ("-m", "log"), ("-b", "mtmalloc")):
+            done = run_command(place / "x.mtap", [program("dropping_child"), what, place / "root"],
+                               place, ("-f", *options))
+            check_equal((done.returncode, done.stdout), (plain.returncode, plain.stdout), what)
+            check(b"1 process that it forked could not create a recording" in done.stderr,
+                  f"{what}: {done.stderr!r}")
+            lost = view("summary", place / "x.mtap")["lost"]
+            check_equal(lost["children_unrecorded"], 1, f"{what}, {options}: children lost")
+        tried += 1
+    check(tried, "nothing could be tried")
+
+
 def test_packed_at_the_end(place):
     """`run --pack`: the summary and all views read what is left."""
     done = run([MALLOCTAP, "run", "--pack", "-o", place / "x.mtap", "--", "sh", "-c",

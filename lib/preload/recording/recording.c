@@ -103,6 +103,14 @@ static void let_go_of_parent(void)
     mapping_count = 0;
 }
 
+/* Into the header that a fork child still finds mapped, its parent's: it can tell nobody else. */
+static void count_unrecorded_child(void)
+{
+    struct malloctap_header *parents = mapping_count == 0 ? NULL : mappings[0].memory;
+    if (parents != NULL && parents->magic == MALLOCTAP_MAGIC)
+        __atomic_fetch_add(&parents->children_unrecorded, 1, __ATOMIC_RELAXED);
+}
+
 static void remember_mapping(void *memory, uint64_t size)
 {
     if (mapping_count == ARRAY_LENGTH(mappings))
@@ -179,7 +187,11 @@ static struct malloctap_header *map_first(bool child, bool frozen, int *error)
         } while (memory == NULL && frozen && lacks_space(errno) && (allocated /= 4) >= FIRST_SIZE);
         *error = errno;
         recording.in_file = memory != NULL;
+        if (child && memory == NULL && *error != 0)
+            count_unrecorded_child();
     }
+    if (child)
+        let_go_of_parent();
     if (memory == NULL) {
         size = FIRST_SIZE;
         memory = sys_map_anonymous(size);
@@ -282,7 +294,6 @@ static const char *error_text(int error)
 void recording_open(bool child, bool frozen, const char *backend_object)
 {
     int error;
-    let_go_of_parent();
     struct malloctap_header *header = map_first(child, frozen, &error);
     recording.frozen = frozen;
     if (!recording.in_file && error != 0)

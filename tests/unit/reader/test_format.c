@@ -40,7 +40,7 @@ static const struct field fields[] = {
     X(pid) X(parent_pid) X(arch) X(pointer_bits) X(page_size) X(chunk_size) X(start_realtime_ns)
     X(start_ticks) X(end_ticks) X(clock_mult) X(clock_shift) X(sample_mean) X(call_units)
     X(ring_limit) X(peak_rss_bytes) X(rss_bytes) X(probe_cost_ns) X(overwritten_until)
-    X(lost_since) X(control) X(reserved) X(lost) X(executable) X(command_line) X(backend)
+    X(lost_since) X(control) X(children_unrecorded) X(reserved) X(lost) X(executable) X(command_line) X(backend)
     X(backend_object) X(options) X(unslotted) X(exited) X(extent_count) X(reserved2) X(extents)
 #undef X
 #define X(name) FIELD(malloctap_control, name)
