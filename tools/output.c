@@ -106,7 +106,10 @@ int output_prepare(struct tap *tap, const char *file, const char *program, bool 
             name, OUTPUT_MAX);
         return -1;
     }
-    return file ? way_clear(tap->output, force, message, size) : 0;
+    if (file && way_clear(tap->output, force, message, size))
+        return -1;
+    tap_set(tap, "fresh", "yes"); /* children need not explain why they record beside it */
+    return 0;
 }
 
 /* ---- after the run -------------------------------------------------------------------------- */

@@ -221,6 +221,21 @@ def test_children_that_cannot_be_recorded(place):
     check(tried, "nothing could be tried")
 
 
+def test_children_say_nothing_of_the_recording_they_find(place):
+    """A child of another user or namespace cannot see that a recording is its parent's."""
+    place.chmod(0o1777)
+    tried = 0
+    for change in (["setpriv", "--reuid", "65534", "--clear-groups"], ["unshare", "-Urpf"]):
+        arguments = [*change, "sh", "-c", "ls / >/dev/null; exit 5"]
+        if run(arguments, place).returncode != 5:
+            continue
+        done = run_command(place / "x.mtap", arguments, place, ("-f",))
+        check_exit(done, 5, change[0])
+        check_equal(done.stderr, b"", f"{change}: said on the program's standard error")
+        tried += 1
+    check(tried, "nothing could be tried")
+
+
 def test_packed_at_the_end(place):
     """`run --pack`: the summary and all views read what is left."""
     done = run([MALLOCTAP, "run", "--pack", "-o", place / "x.mtap", "--", "sh", "-c",

@@ -33,6 +33,7 @@ struct config {
     uint32_t chunk;   /* bytes of a chunk of records */
     bool free_stacks; /* a log takes the stacks of frees, too */
     bool children;    /* record forked and executed children too */
+    bool fresh;       /* `out` was not there before: what is there now is a parent's */
     bool quiet;       /* say nothing on stderr */
     char as_given[512];
 };

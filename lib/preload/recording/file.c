@@ -244,7 +244,7 @@ static int create_named(struct file *file, bool child)
             return -1;
         }
         pid_t writer = writer_of(file->path);
-        explain = writer == 0;
+        explain = writer == 0 && !config.fresh;
         if (!config.children && writer != 0 && writer != syscall(SYS_getpid)) {
             errno = 0;
             return -1;
