@@ -74,3 +74,22 @@ def test_operators_count_once(place):
                 check(true <= totals[counter] <= true + 50,
                       f"{what}: {totals[counter]} {counter}, truth {true}")
             recording.unlink()
+
+
+def test_new_handlers(place):
+    """A handler is called as often as without the tap, and what it throws arrives; then all is
+    counted as before."""
+    for library in [None, *filter(None, map(installed_library, INSTALLABLE))]:
+        behind = [library] if library else []
+        plain = run([program("new_handler")], place, clean_environment(LD_PRELOAD=":".join(behind)))
+        if plain.returncode != 0:
+            continue  # not every allocator lets a handler throw
+        for options in ({}, {"calls": 1}, {"mode": "log"}, {"mode": "count"}):
+            recording = place / "x.mtap"
+            done = run([program("new_handler")], place, tapped(recording, behind, **options))
+            what = f"new_handler, {library}, {options}"
+            check_exit(done, 0, what)
+            check_equal(done.stdout, plain.stdout, f"{what}: output")
+            got = view("threads", recording)["totals"]["malloc"]
+            check(1000 <= got <= 1050, f"{what}: {got} mallocs counted")
+            recording.unlink()

@@ -37,6 +37,9 @@ static struct {
 
 static bool searched; /* those that were there at the start */
 
+/* std::get_new_handler(); NULL: there is no C++ library. */
+static void (*(*get_new_handler)(void))(void);
+
 /* The object with the operator to call; *counted: it does not call malloc, so it is counted here.
  */
 static bool find_definer(enum operator_index index, struct linked_object *ret, bool *counted)
@@ -63,6 +66,10 @@ static bool visit_cpp_library(const struct linked_object *object, void *ret)
 
 void operators_init(void)
 {
+    const char *const getter = "_ZSt15get_new_handlerv";
+    struct linked_object library;
+    if (linkage_next_definer(getter, NULL, &library))
+        get_new_handler = (void (*(*)(void))(void))linkage_symbol(&library, getter);
     for (int index = 0; index < OPERATORS; index++) {
         struct linked_object definer;
         bool counted;
@@ -116,24 +123,64 @@ static void *new_without_library(enum operator_index index, bool nothrow, bool a
     return ((operator_function *)linkage_symbol(&object, names[index]))(size, second, 0);
 }
 
+/* What the unwinder calls when an exception, or the end of the thread, passes call_that_throws().
+ */
+int operators_passed(int version, int actions, uint64_t kind, void *exception, void *context) HIDDEN
+    __attribute__((used));
+int operators_passed(int version, int actions, uint64_t kind, void *exception, void *context)
+{
+    enum { CLEANUP_PHASE = 2, GO_ON = 8 };
+    struct thread *thread = thread_current();
+    if ((actions & CLEANUP_PHASE) && thread->busy == THREAD_INSIDE)
+        slow_inside_end(thread);
+    return GO_ON;
+}
+
+/* For a thread that is marked. Naming the function above takes the place of code to run while the
+ * stack is unwound, which would need libgcc's help to go on. */
+static noinline void *call_that_throws(operator_function *function, uintptr_t size,
+                                       uintptr_t second, uintptr_t third)
+{
+    enum { RELATIVE = 0x1b }; /* four bytes, from where they stand */
+    __asm__(".cfi_personality %c0, operators_passed" : : "i"(RELATIVE));
+    void *block = function(size, second, third);
+    __asm__ volatile("" : "+r"(block)); /* no jump to it: the frame must be there */
+    return block;
+}
+
+static void *call_inside(operator_function *function, uintptr_t size, uintptr_t second,
+                         uintptr_t third)
+{
+    struct thread *thread = slow_inside_begin();
+    if (thread == NULL)
+        return function(size, second, third);
+    void *block = call_that_throws(function, size, second, third);
+    slow_inside_end(thread);
+    return block;
+}
+
+static bool handled(void)
+{
+    return get_new_handler != NULL && get_new_handler() != NULL;
+}
+
 /*
  * An allocator's operators may call the public malloc family themselves: those calls are part of
- * this one, and not counted. For that the thread is marked, and no exception may leave while it is:
- * so an operator that throws is called only after its sibling that does not has failed.
+ * this one, and not counted. For that the thread is marked. What is allocated for an exception is
+ * to be counted, though: so an operator that throws is called only after its sibling that does not
+ * has failed. Not so where there is a handler: it must not be called once more for that, and may
+ * throw what only the operator itself lets pass.
  */
 static void *call_counted_new(enum operator_index index, bool nothrow, uintptr_t size,
                               uintptr_t second, uintptr_t third)
 {
+    if (unlikely(handled()))
+        return call_inside(operators[index].counted, size, second, third);
     /* In operators.def the sibling stands two further; it takes one more parameter, a reference to
      * std::nothrow that nobody looks at. */
     enum operator_index sibling = nothrow ? index : (enum operator_index)(index + 2);
     operator_function *function = __atomic_load_n(&operators[sibling].counted, __ATOMIC_ACQUIRE);
-    void *block = NULL;
-    if (function != NULL) {
-        struct thread *thread = slow_inside_begin();
-        block = function(size, second, third);
-        slow_inside_end(thread);
-    }
+    void *block = function == NULL ? NULL : call_inside(function, size, second, third);
     if (block == NULL && !nothrow)
         block = operators[index].counted(size, second, third);
     return block;
