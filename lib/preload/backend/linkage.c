@@ -14,9 +14,36 @@ static const void *dynamic_pointer(uintptr_t bias, ElfW(Addr) value)
     return (const void *)(value < bias ? bias + value : value);
 }
 
+/* Where the first of the other tables behind the symbols begins. */
+static uintptr_t end_of_symbols(const ElfW(Dyn) * dynamic, const struct linked_object *object)
+{
+    uintptr_t symbols = (uintptr_t)object->symbols, end = UINTPTR_MAX;
+    for (; dynamic->d_tag != DT_NULL; dynamic++) {
+        uintptr_t table = (uintptr_t)dynamic_pointer(object->bias, dynamic->d_un.d_ptr);
+        switch (dynamic->d_tag) {
+        case DT_STRTAB:
+        case DT_GNU_HASH:
+        case DT_HASH:
+        case DT_VERSYM:
+        case DT_VERDEF:
+        case DT_VERNEED:
+        case DT_JMPREL:
+        case DT_RELA:
+        case DT_RELR:
+        case DT_INIT_ARRAY:
+        case DT_FINI_ARRAY:
+            if (table > symbols && table < end)
+                end = table;
+            break;
+        }
+    }
+    return end;
+}
+
 bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret)
 {
     size_t soname = 0;
+    const ElfW(Dyn) *first = dynamic;
     for (; dynamic != NULL && dynamic->d_tag != DT_NULL; dynamic++) {
         const void *pointer = dynamic_pointer(ret->bias, dynamic->d_un.d_ptr);
         switch (dynamic->d_tag) {
@@ -25,6 +52,9 @@ bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret)
             break;
         case DT_STRTAB:
             ret->strings = pointer;
+            break;
+        case DT_STRSZ:
+            ret->strings_size = dynamic->d_un.d_val;
             break;
         case DT_GNU_HASH:
             ret->gnu_hash = pointer;
@@ -54,7 +84,10 @@ bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret)
     }
     if (soname != 0 && ret->strings != NULL)
         ret->soname = ret->strings + soname;
-    return ret->symbols != NULL && ret->strings != NULL;
+    if (ret->symbols == NULL || ret->strings == NULL)
+        return false;
+    ret->symbols_end = end_of_symbols(first, ret);
+    return true;
 }
 
 static bool object_read(const struct dl_phdr_info *info, struct linked_object *ret)
@@ -174,16 +207,26 @@ void *linkage_symbol(const struct linked_object *object, const char *name)
     return (void *)address;
 }
 
-/* How many dynamic symbols there are is not written down where there is only a GNU hash table; but
- * every linker puts the strings right behind them. */
-static uint32_t symbol_count(const struct linked_object *object)
+/*
+ * How many dynamic symbols to look at for what the object needs. Where there is only a GNU hash
+ * table that is not written down: it begins behind them, but for one that names nothing, which the
+ * linkers give any beginning. Then the symbols end where the next table begins; which one that is
+ * differs from linker to linker, and there may be a gap.
+ */
+static uint32_t needed_count(const struct linked_object *object)
 {
-    uintptr_t symbols = (uintptr_t)object->symbols, strings = (uintptr_t)object->strings;
     if (object->sysv_hash != NULL)
         return object->sysv_hash[1];
-    if (strings > symbols && strings < object->end)
-        return (uint32_t)((strings - symbols) / sizeof(ElfW(Sym)));
-    return object->gnu_hash ? object->gnu_hash[1] : 0;
+    const uint32_t *table = object->gnu_hash;
+    if (table != NULL) {
+        const uint32_t *buckets = table + 4 + table[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+        for (uint32_t i = 0; i < table[0]; i++)
+            if (buckets[i] != 0)
+                return table[1];
+    }
+    uintptr_t symbols = (uintptr_t)object->symbols;
+    uintptr_t end = object->symbols_end < object->end ? object->symbols_end : object->end;
+    return end > symbols ? (uint32_t)((end - symbols) / sizeof(ElfW(Sym))) : 0;
 }
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)
@@ -196,10 +239,11 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 
 bool linkage_needs(const struct linked_object *object, const char *const *names, size_t count)
 {
-    uint32_t symbols = symbol_count(object);
+    uint32_t symbols = needed_count(object);
     for (uint32_t i = 1; i < symbols; i++) {
         const ElfW(Sym) *symbol = &object->symbols[i];
         if (symbol->st_shndx == SHN_UNDEF && ELF64_ST_BIND(symbol->st_info) == STB_GLOBAL &&
+            symbol->st_name < object->strings_size &&
             is_one_of(object->strings + symbol->st_name, names, count))
             return true;
     }

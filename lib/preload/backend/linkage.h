@@ -23,6 +23,8 @@ struct linked_object {
     uintptr_t bias;
     const ElfW(Sym) * symbols;
     const char *strings;
+    size_t strings_size;
+    uintptr_t symbols_end; /* no symbol lies beyond: another table begins there */
     const uint32_t *gnu_hash;
     const uint32_t *sysv_hash;
     const ElfW(Half) * versions;
