@@ -111,7 +111,7 @@ static noinline void compare(uint32_t limit, const struct probe_stack *taken,
     abort();
 }
 
-EXPORT void probe_take(uint32_t limit, struct probe_stack *ret)
+EXPORT noinline void probe_take(uint32_t limit, struct probe_stack *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->id = stack_capture(&tables, limit, &ret->flags);
