@@ -5,10 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* At most so much in one step, and down to less than that a quarter of the way: few draws tell
- * little. */
+/* At most so much in one step. */
 #define STEP 8u
-#define NEAR 4u
 
 /* A thread begins with a mean of so small a part. */
 #define FIRST_PART 16u
@@ -34,15 +32,20 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t time_ns, uint64_t least, uint64_t most)
+/*
+ * By the time that a unit takes, which the distances drawn do not make uncertain. But where
+ * allocations are much larger than the mean, more units are spent than were drawn: that samples
+ * come too fast shows only in the time that they took.
+ */
+uint64_t budget_next(uint64_t mean, uint64_t units, uint64_t time_ns, uint64_t least, uint64_t most)
 {
-    double wanted = (double)mean * draws * BUDGET_NS / ((double)time_ns + 1);
+    double wanted = (double)units * BUDGET_NS / ((double)time_ns + 1);
+    if (time_ns < BUDGET_DRAWS * BUDGET_NS / 2 && wanted < (double)mean * 2)
+        wanted = (double)mean * 2;
     if (wanted > (double)mean * STEP)
         wanted = (double)mean * STEP;
     else if (wanted < (double)mean / STEP)
         wanted = (double)mean / STEP;
-    if (wanted > (double)mean / NEAR && wanted < (double)mean)
-        wanted = ((double)mean * 3 + wanted) / 4;
     return clamp((uint64_t)wanted, least, most);
 }
 
@@ -51,13 +54,14 @@ struct budget budget_begin(uint64_t least, uint64_t most)
     return (struct budget){.mean = may_ask ? clamp(most / FIRST_PART, least, most) : most};
 }
 
-void budget_look(struct budget *budget, uint64_t least, uint64_t most)
+void budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most)
 {
+    budget->units += units;
     if (!may_ask || ++budget->draws < BUDGET_DRAWS)
         return;
     uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
     if (now > before)
-        budget->mean = budget_next(budget->mean, budget->draws, now - before, least, most);
+        budget->mean = budget_next(budget->mean, budget->units, now - before, least, most);
     budget->cpu_ns = now;
-    budget->draws = 0;
+    budget->units = budget->draws = 0;
 }

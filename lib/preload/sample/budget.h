@@ -13,26 +13,28 @@
 #include <stdint.h>
 
 /* Draws from one look at the clock to the next. */
-#define BUDGET_DRAWS 4u
+#define BUDGET_DRAWS 8u
 
 /* Processor time for each sample; with its probe and its stack it takes one to two microseconds. */
 #define BUDGET_NS 600000u
 
 struct budget {
     uint64_t mean;   /* of the units between samples */
-    uint64_t cpu_ns; /* of the thread at the last look; 0: none yet */
-    uint32_t draws;  /* since then */
+    uint64_t cpu_ns; /* of the thread at the last look */
+    uint64_t units;  /* drawn since then */
+    uint32_t draws;
 };
 
-/* The next mean, when `draws` draws at this one have taken so much time; from `least` to `most`. */
-uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t time_ns, uint64_t least,
+/* The next mean, when BUDGET_DRAWS distances of so many units together have taken so much time;
+ * from `least` to `most`. */
+uint64_t budget_next(uint64_t mean, uint64_t units, uint64_t time_ns, uint64_t least,
                      uint64_t most);
 
 /* A new thread's: it begins with a few samples in quick succession, to find out where it stands. */
 struct budget budget_begin(uint64_t least, uint64_t most);
 
-/* Before a draw: look at the clock if it is time to. */
-void budget_look(struct budget *budget, uint64_t least, uint64_t most);
+/* Before a draw: a distance of so many units is behind; look at the clock if it is time to. */
+void budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most);
 
 /* Without it the budget stays at the most: for a program that may forbid itself to ask the kernel.
  */

@@ -98,7 +98,7 @@ static void adapt(struct thread *thread)
 {
     struct thread_orders *orders = &thread->orders;
     thin_out(orders);
-    budget_look(&orders->budget, least_mean(thread), orders->base);
+    budget_look(&orders->budget, thread->draw_at, least_mean(thread), orders->base);
     bool affords = orders->budget.mean < orders->base && lives_count() < LIVES_MOST;
     orders->mean = affords ? orders->budget.mean : orders->base;
 }
