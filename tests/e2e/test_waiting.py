@@ -69,6 +69,14 @@ def test_one_threaded_sqlite_never_waits(place):
     check_none_waits(estimates(recording)[None], "sqlite3")
 
 
+def test_the_kernel_is_asked_where_nothing_forbids_it(place):
+    """A number that prctl() would take for something else is no sandbox."""
+    recording = place / "renames.mtap"
+    done = run([program("renames")], place, tapped(recording, calls=16, bytes=2048))
+    check_exit(done, 0, "renames")
+    check(estimates(recording)[None]["classed"] > 100, "its calls were not classed")
+
+
 def test_timed_without_class_where_the_kernel_may_not_be_asked(place):
     """The sandbox ends the process at any system call but those an allocator makes."""
     recording = place / "sandbox.mtap"

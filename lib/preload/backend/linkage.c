@@ -250,19 +250,29 @@ bool linkage_needs(const struct linked_object *object, const char *const *names,
     return false;
 }
 
-bool linkage_binds(const struct linked_object *object, const char *const *names, size_t count)
+size_t linkage_slots(const struct linked_object *object, const char *const *names, size_t count,
+                     uintptr_t *ret, size_t most)
 {
+    size_t found = 0;
     for (size_t kind = 0; kind < ARRAY_LENGTH(object->relocations); kind++) {
         const ElfW(Rela) *rows = object->relocations[kind].rows;
         size_t length = rows == NULL ? 0 : object->relocations[kind].bytes / sizeof *rows;
         for (size_t i = 0; i < length; i++) {
             const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rows[i].r_info)];
-            if (symbol != object->symbols &&
-                is_one_of(object->strings + symbol->st_name, names, count))
-                return true;
+            if (symbol == object->symbols ||
+                !is_one_of(object->strings + symbol->st_name, names, count))
+                continue;
+            if (found < most)
+                ret[found] = rows[i].r_offset;
+            found++;
         }
     }
-    return false;
+    return found;
+}
+
+bool linkage_binds(const struct linked_object *object, const char *const *names, size_t count)
+{
+    return linkage_slots(object, names, count, NULL, 0) > 0;
 }
 
 struct definer_search {

@@ -68,4 +68,9 @@ bool linkage_needs(const struct linked_object *object, const char *const *names,
  * define it itself. */
 bool linkage_binds(const struct linked_object *object, const char *const *names, size_t count);
 
+/* Where the object keeps the addresses of these symbols, as offsets from its bias. Returns how many
+ * places there are; the first `most` are stored. */
+size_t linkage_slots(const struct linked_object *object, const char *const *names, size_t count,
+                     uintptr_t *ret, size_t most);
+
 #endif

@@ -16,7 +16,7 @@
 
 /*
  * As the option says. Where it leaves this open: SANDBOX_YES when libseccomp is loaded, or when the
- * program or a library that is not the system's calls prctl() or syscall() and has the number of a
+ * program or a library that is not the system's calls prctl() or syscall() with the number of a
  * call that installs a filter in its code; SANDBOX_STRICT when it has that of the strict mode too.
  * A script that brings the number along is not noticed.
  */
