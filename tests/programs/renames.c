@@ -26,8 +26,5 @@ int main(void)
     rename_thread();
     use(PR_SET_SECCOMP);
     printf("%u\n", sink);
-    /* Far from it, so that no call of prctl() comes after the number. */
-    for (int i = 0; i < 8; i++)
-        sink = sink * 3 + (unsigned)i;
-    return sink == 1;
+    return 0;
 }
