@@ -9,16 +9,12 @@ import time
 TEMPORARY_RECORDING = "bench.mtap"
 
 
-def variants(bare_shim, library, directory):
+def variants(bare_shim, library, directory, modes=("count", "sample")):
     """Environments that are added for each variant; a tapped one leaves a recording."""
     recording = os.path.join(directory, TEMPORARY_RECORDING)
-    return {
-        "plain": {},
-        "bare shim": {"LD_PRELOAD": bare_shim},
-        "count": {"LD_PRELOAD": library, "MALLOCTAP": f"mode=count,out={recording}"},
-        "sample": {"LD_PRELOAD": library, "MALLOCTAP": f"mode=sample,out={recording}"},
-        "log": {"LD_PRELOAD": library, "MALLOCTAP": f"mode=log,out={recording}"},
-    }
+    tapped = {mode: {"LD_PRELOAD": library, "MALLOCTAP": f"mode={mode},out={recording}"}
+              for mode in modes}
+    return {"plain": {}, "bare shim": {"LD_PRELOAD": bare_shim}, **tapped}
 
 
 def check_recording(variant, directory):

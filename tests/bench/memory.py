@@ -3,7 +3,7 @@
 """What the tap costs in memory: memory.py [--brief] IDLE_THREADS BARE_SHIM.so LIBMALLOCTAP.so
 
 Resident memory added to a small program, and for each further thread that allocates a little and
-stays below one sample: medians over interleaved runs, as differences to the plain program.
+stays below one sample, or is logged: medians over interleaved runs, as differences to the plain program.
 """
 import argparse
 import json
@@ -26,7 +26,8 @@ def main():
     parser.add_argument("library")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="malloctap-bench.") as directory:
-        environments = variants(options.bare_shim, options.library, directory)
+        environments = variants(options.bare_shim, options.library, directory,
+                                ("count", "sample", "log"))
 
         def measure(name):
             done = subprocess.run([options.program, str(THREADS)], check=True, capture_output=True,
