@@ -9,7 +9,7 @@
 #define STEP 8u
 
 /* A thread begins with a mean of so small a part. */
-#define FIRST_PART 16u
+#define FIRST_PART 4u
 
 /* Of this process and all it will fork. */
 static bool may_ask;
@@ -37,10 +37,11 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
  * allocations are much larger than the mean, more units are spent than were drawn: that samples
  * come too fast shows only in the time that they took.
  */
-uint64_t budget_next(uint64_t mean, uint64_t units, uint64_t time_ns, uint64_t least, uint64_t most)
+uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t units, uint64_t time_ns,
+                     uint64_t least, uint64_t most)
 {
     double wanted = (double)units * BUDGET_NS / ((double)time_ns + 1);
-    if (time_ns < BUDGET_DRAWS * BUDGET_NS / 2 && wanted < (double)mean * 2)
+    if (time_ns < (uint64_t)draws * BUDGET_NS / 2 && wanted < (double)mean * 2)
         wanted = (double)mean * 2;
     if (wanted > (double)mean * STEP)
         wanted = (double)mean * STEP;
@@ -57,11 +58,14 @@ struct budget budget_begin(uint64_t least, uint64_t most)
 void budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most)
 {
     budget->units += units;
-    if (!may_ask || ++budget->draws < BUDGET_DRAWS)
+    bool first = units > 0 && budget->cpu_ns == 0;
+    budget->draws += units > 0;
+    if (!may_ask || (budget->draws < BUDGET_DRAWS && !first))
         return;
     uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
     if (now > before)
-        budget->mean = budget_next(budget->mean, budget->units, now - before, least, most);
+        budget->mean =
+            budget_next(budget->mean, budget->draws, budget->units, now - before, least, most);
     budget->cpu_ns = now;
     budget->units = budget->draws = 0;
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Draws from one look at the clock to the next. */
+/* Draws from one look at the clock to the next; the first comes after one. */
 #define BUDGET_DRAWS 8u
 
 /* Processor time for each sample; with its probe and its stack it takes one to two microseconds. */
@@ -25,12 +25,12 @@ struct budget {
     uint32_t draws;
 };
 
-/* The next mean, when BUDGET_DRAWS distances of so many units together have taken so much time;
- * from `least` to `most`. */
-uint64_t budget_next(uint64_t mean, uint64_t units, uint64_t time_ns, uint64_t least,
-                     uint64_t most);
+/* The next mean, when so many distances of so many units together have taken so much time; from
+ * `least` to `most`. */
+uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t units, uint64_t time_ns,
+                     uint64_t least, uint64_t most);
 
-/* A new thread's: it begins with a few samples in quick succession, to find out where it stands. */
+/* A new thread's: its first sample comes soon, to find out where it stands. */
 struct budget budget_begin(uint64_t least, uint64_t most);
 
 /* Before a draw: a distance of so many units is behind; look at the clock if it is time to. */

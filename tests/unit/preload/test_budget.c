@@ -11,7 +11,8 @@ static uint64_t settle(uint64_t mean, double ns_a_unit, unsigned looks)
 {
     for (; looks > 0; looks--) {
         uint64_t units = mean * BUDGET_DRAWS;
-        mean = budget_next(mean, units, (uint64_t)((double)units * ns_a_unit), LEAST, MOST);
+        mean = budget_next(mean, BUDGET_DRAWS, units, (uint64_t)((double)units * ns_a_unit), LEAST,
+                           MOST);
     }
     return mean;
 }
@@ -39,8 +40,8 @@ static void it_stays_within_bounds(void **state)
     (void)state;
     assert_int_equal(settle(MOST, 0, 50), MOST);
     assert_int_equal(settle(MOST, 1e9, 50), LEAST);
-    assert_int_equal(budget_next(LEAST, LEAST, UINT64_MAX, LEAST, MOST), LEAST);
-    assert_int_equal(budget_next(MOST, MOST, 0, LEAST, MOST), MOST);
+    assert_int_equal(budget_next(LEAST, 1, LEAST, UINT64_MAX, LEAST, MOST), LEAST);
+    assert_int_equal(budget_next(MOST, 1, MOST, 0, LEAST, MOST), MOST);
 }
 
 /* Each call is sampled, however small the mean: it takes much more than was drawn. */
@@ -49,7 +50,8 @@ static void large_allocations_do_not_make_it_fast(void **state)
     (void)state;
     uint64_t mean = LEAST;
     for (int look = 0; look < 30; look++)
-        mean = budget_next(mean, mean * BUDGET_DRAWS, BUDGET_DRAWS * 1000, LEAST, MOST);
+        mean =
+            budget_next(mean, BUDGET_DRAWS, mean * BUDGET_DRAWS, BUDGET_DRAWS * 1000, LEAST, MOST);
     assert_int_equal(mean, MOST);
 }
 
