@@ -54,6 +54,12 @@ malloctap_recording_header(const struct malloctap_recording *recording);
 
 const char *malloctap_recording_path(const struct malloctap_recording *recording);
 
+/* Copy bytes of the recording as its process wrote them, also of a packed one: those at `offset`.
+ * Returns how many, which is less than `size` only at the end; -1 where they cannot be read, as
+ * malloctap_recording_check() says. */
+int64_t malloctap_recording_bytes(const struct malloctap_recording *recording, uint64_t offset,
+                                  void *buffer, size_t size);
+
 /* Convert a point in the recording's clock to nanoseconds since the recording began (0 if before). */
 uint64_t malloctap_recording_ns(const struct malloctap_recording *recording, uint64_t ticks);
 

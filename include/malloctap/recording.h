@@ -35,6 +35,10 @@
 /* Features a reader must know to make sense of the file. Unknown bits: refuse. */
 #define MALLOCTAP_FEATURES_KNOWN 0ULL
 
+/* Set in the header of a packed recording only, and not in what it unpacks to: frames of its log are
+ * in columns, which docs/FORMAT.md describes. */
+#define MALLOCTAP_FEATURE_COLUMNS 1ULL
+
 enum malloctap_state {
     MALLOCTAP_STATE_RUNNING = 1,  /* also what a killed process leaves behind */
     MALLOCTAP_STATE_FINISHED = 2, /* the process reached its destructors; end_ticks is set */

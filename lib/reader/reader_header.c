@@ -86,6 +86,12 @@ static int check_prefix(struct reader_file *file, const struct malloctap_header 
                                 "up to %u); update malloctap",
                                 header->version, MALLOCTAP_VERSION);
     }
+    if ((header->features & MALLOCTAP_FEATURE_COLUMNS) != 0) { /* reader_packed.c takes it away */
+        return reader_error_set(error, file->path,
+                                "unpacked by zstd, which leaves its log in columns (bit 0x1 at "
+                                "offset %zu); unpack it anew with 'malloctap pack -d'",
+                                offsetof(struct malloctap_header, features));
+    }
     if ((header->features & ~MALLOCTAP_FEATURES_KNOWN) != 0) {
         return reader_error_set(error, file->path,
                                 "uses features this malloctap does not know (bits %#" PRIx64

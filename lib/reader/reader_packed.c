@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "reader_packed.h"
 
+#include "columns.h"
 #include "reader_file.h"
 
 #include <endian.h>
@@ -32,8 +33,9 @@ struct frame {
 
 struct cached {
     size_t frame;
-    uint8_t *bytes; /* NULL: free */
-    uint64_t used;  /* when it was used last */
+    uint8_t *bytes;      /* NULL: free */
+    uint64_t used;       /* when it was used last */
+    uint32_t heads_only; /* the size of its chunks, of which only the heads are there; 0: all is */
 };
 
 struct reader_packed {
@@ -45,6 +47,8 @@ struct reader_packed {
     uint64_t clock;
     uint8_t *compressed; /* room for the largest frame */
     ZSTD_DCtx *context;
+    bool columns;                      /* there may be frames in columns: the header says so */
+    struct columns_unpacker *unpacker; /* NULL: there was none yet */
 };
 
 bool reader_packed_is(const uint8_t *bytes, size_t size)
@@ -173,6 +177,9 @@ int reader_packed_open(int fd, const char *path, struct reader_packed **ret,
         reader_packed_close(packed);
         return -1;
     }
+    /* Whether there are frames in columns; that it cannot be read is said when it is asked for. */
+    uint8_t first;
+    reader_packed_read(packed, 0, &first, sizeof(first));
     *ret = packed;
     return 0;
 }
@@ -183,6 +190,7 @@ void reader_packed_close(struct reader_packed *packed)
         return;
     for (size_t i = 0; packed->cache != NULL && i < packed->cache_size; i++)
         free(packed->cache[i].bytes);
+    columns_unpacker_destroy(packed->unpacker);
     ZSTD_freeDCtx(packed->context);
     free(packed->cache);
     free(packed->compressed);
@@ -211,17 +219,63 @@ static size_t find_frame(const struct reader_packed *packed, uint64_t offset)
     return low;
 }
 
-static bool decompress(struct reader_packed *packed, size_t frame, uint8_t *to)
+/* The bytes of the frame as they are in the file, in packed->compressed. */
+static bool read_frame(struct reader_packed *packed, size_t frame, size_t *size)
 {
     const struct frame *from = &packed->frames[frame];
-    size_t size = (size_t)(from[1].start - from[0].start);
-    size_t compressed = (size_t)(from[1].offset - from[0].offset);
-    if (!read_file(packed->fd, from->offset, packed->compressed, compressed))
+    *size = (size_t)(from[1].offset - from[0].offset);
+    return read_file(packed->fd, from->offset, packed->compressed, *size);
+}
+
+/* As malloctap_recording_open() is to see the header: as it was before it was packed. */
+static void take_features(struct reader_packed *packed, uint8_t *bytes, size_t size)
+{
+    struct malloctap_header *header = (void *)bytes;
+    if (size < offsetof(struct malloctap_header, state) || header->magic != MALLOCTAP_MAGIC)
+        return;
+    packed->columns = (header->features & MALLOCTAP_FEATURE_COLUMNS) != 0;
+    header->features &= ~MALLOCTAP_FEATURE_COLUMNS;
+}
+
+static bool unpack(struct reader_packed *packed, size_t compressed, bool heads_only,
+                   struct cached *to, size_t size)
+{
+    uint32_t chunk_size;
+    if (packed->unpacker == NULL)
+        packed->unpacker = columns_unpacker_create();
+    int result = packed->unpacker == NULL
+                     ? -1
+                     : columns_unpack(packed->unpacker, packed->compressed, compressed, heads_only,
+                                      to->bytes, size, &chunk_size);
+    to->heads_only = result == 1 && heads_only ? chunk_size : 0;
+    errno = result < 0 ? ENOMEM : EBADMSG;
+    return result == 1;
+}
+
+/* Uncompress a frame, or of one in columns the heads of its chunks. */
+static bool load_frame(struct reader_packed *packed, size_t frame, bool heads_only,
+                       struct cached *to)
+{
+    size_t size = (size_t)(packed->frames[frame + 1].start - packed->frames[frame].start),
+           compressed;
+    uint8_t *bytes = realloc(to->bytes, size);
+    if (bytes == NULL)
         return false;
-    if (ZSTD_decompressDCtx(packed->context, to, size, packed->compressed, compressed) == size)
-        return true;
-    errno = EBADMSG;
-    return false;
+    *to = (struct cached){.frame = SIZE_MAX, .bytes = bytes};
+    if (!read_frame(packed, frame, &compressed))
+        return false;
+    if (packed->columns && frame != 0 && columns_is(packed->compressed, compressed)) {
+        if (!unpack(packed, compressed, heads_only, to, size))
+            return false;
+    } else if (ZSTD_decompressDCtx(packed->context, bytes, size, packed->compressed, compressed) !=
+               size) {
+        errno = EBADMSG;
+        return false;
+    }
+    if (frame == 0)
+        take_features(packed, bytes, size);
+    to->frame = frame;
+    return true;
 }
 
 /* The place of the frame in the cache, or the one to put it: free, or not used for the longest
@@ -239,6 +293,14 @@ static struct cached *find_cached(struct reader_packed *packed, size_t frame)
     return oldest;
 }
 
+/* Are these bytes of the frame there? */
+static bool holds(const struct cached *cached, size_t frame, uint64_t offset, size_t size)
+{
+    return cached->bytes != NULL && cached->frame == frame &&
+           (cached->heads_only == 0 ||
+            offset % cached->heads_only + size <= sizeof(struct malloctap_chunk));
+}
+
 ssize_t reader_packed_read(struct reader_packed *packed, uint64_t offset, void *buffer, size_t size)
 {
     if (offset >= reader_packed_size(packed))
@@ -246,18 +308,16 @@ ssize_t reader_packed_read(struct reader_packed *packed, uint64_t offset, void *
     size_t frame = find_frame(packed, offset);
     const struct frame *bounds = &packed->frames[frame];
     struct cached *cached = find_cached(packed, frame);
-    if (cached->bytes == NULL || cached->frame != frame) {
-        uint8_t *bytes = realloc(cached->bytes, (size_t)(bounds[1].start - bounds[0].start));
-        if (bytes == NULL)
-            return -1;
-        *cached = (struct cached){.frame = SIZE_MAX, .bytes = bytes};
-        if (!decompress(packed, frame, bytes))
-            return -1;
-        cached->frame = frame;
-    }
+    offset -= bounds->start;
+    if (size > bounds[1].start - bounds->start - offset)
+        size = (size_t)(bounds[1].start - bounds->start - offset);
+    /* Who looks for a chunk reads the head of each. */
+    bool head = size <= sizeof(struct malloctap_chunk) && cached->frame != frame;
+    if (!holds(cached, frame, offset, size) && !load_frame(packed, frame, head, cached))
+        return -1;
+    if (!holds(cached, frame, offset, size) && !load_frame(packed, frame, false, cached))
+        return -1;
     cached->used = ++packed->clock;
-    if (size > bounds[1].start - offset)
-        size = (size_t)(bounds[1].start - offset);
-    memcpy(buffer, cached->bytes + (offset - bounds->start), size);
+    memcpy(buffer, cached->bytes + offset, size);
     return (ssize_t)size;
 }

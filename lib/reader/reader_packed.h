@@ -4,7 +4,8 @@
  *
  * It is a file in zstd's seekable format: independent frames, and behind them, in a frame that
  * decoders skip, a table of their sizes. A part of the recording is had by decompressing the few
- * frames it lies in; those decompressed last are kept.
+ * frames it lies in; those decompressed last are kept. Frames of a log are in columns (columns.h),
+ * which a bit in the header says; what is read is the recording as it was, without that bit.
  */
 #ifndef READER_PACKED_H
 #define READER_PACKED_H

@@ -99,6 +99,19 @@ const char *malloctap_recording_path(const struct malloctap_recording *recording
     return recording->file->path;
 }
 
+int64_t malloctap_recording_bytes(const struct malloctap_recording *recording, uint64_t offset,
+                                  void *buffer, size_t size)
+{
+    uint64_t end;
+    if (!reader_file_size(recording->file, &end))
+        return -1;
+    if (offset >= end)
+        return 0;
+    if (size > end - offset)
+        size = (size_t)(end - offset);
+    return reader_file_read(recording->file, offset, buffer, size) ? (int64_t)size : -1;
+}
+
 /* ---- areas --------------------------------------------------------------------------------- */
 
 uint64_t reader_area_size(const struct malloctap_recording *recording,
