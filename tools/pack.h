@@ -12,7 +12,7 @@ enum { PACK_LEVEL_DEFAULT = 3, PACK_LEVEL_MAX = 19 };
 struct pack_options {
     const char *out; /* NULL: the recording's path and PACK_SUFFIX */
     int level;       /* 1 ... PACK_LEVEL_MAX */
-    bool keep;       /* do not remove the recording */
+    bool keep;       /* do not remove what is replaced */
 };
 
 struct pack_result {
@@ -28,5 +28,9 @@ struct pack_result {
  */
 int pack_recording(const char *path, struct pack_options options, struct pack_result *ret,
                    struct malloctap_error *error);
+
+/* Write a packed recording as it was; `out` NULL: its path without PACK_SUFFIX. */
+int unpack_recording(const char *path, struct pack_options options, struct pack_result *ret,
+                     struct malloctap_error *error);
 
 #endif

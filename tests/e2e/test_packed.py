@@ -14,7 +14,10 @@ def json_of(command, recording):
     return done.stdout.replace(b"counts.mtap.zst", b"counts.mtap")
 
 
-def pack_and_compare(place, what, **tap_options):
+COLUMNS = b"\x5c\x2a\x4d\x18"  # how a frame of a log begins
+
+
+def pack_and_compare(place, what, columns, **tap_options):
     recording = place / "counts.mtap"
     packed = place / "counts.mtap.zst"
     done = run([program("counts"), 4, "kill", place / "truth"], place,
@@ -22,20 +25,26 @@ def pack_and_compare(place, what, **tap_options):
     check_exit(done, -signal.SIGKILL, what)
     commands = [*VIEWS, ("log", "-S")]
     before = [json_of(command, recording) for command in commands]
+    before_packing = recording.read_bytes()
     done = run([MALLOCTAP, "pack", recording], place)
     check_exit(done, 0, f"{what}: pack")
     check(not recording.exists(), f"{what}: the recording was not replaced")
+    check_equal(COLUMNS in packed.read_bytes(), columns, f"{what}: in columns")
     for command, expected in zip(commands, before):
         check(json_of(command, packed) == expected, f"{what}: {command} of the packed one differs")
-    packed.unlink()
+    unpacked = place / "unpacked.mtap"
+    check_exit(run([MALLOCTAP, "pack", "-d", "-o", unpacked, packed], place), 0, f"{what}: unpack")
+    check(not packed.exists(), f"{what}: the packed one was not replaced")
+    check_equal(unpacked.read_bytes(), before_packing, f"{what}: unpacked")
+    unpacked.unlink()
 
 
 def test_log_reads_as_before(place):
-    pack_and_compare(place, "log", mode="log")
+    pack_and_compare(place, "log", True, mode="log")
 
 
 def test_samples_read_as_before(place):
-    pack_and_compare(place, "samples", calls=1)
+    pack_and_compare(place, "samples", False, calls=1)
 
 
 def test_pipe_that_ends_early(place):

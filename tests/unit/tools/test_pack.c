@@ -148,19 +148,96 @@ static void test_keeps_the_recording(void **state)
     expect_calls(out, CALLS);
 }
 
-/* Any decoder of zstd gets the recording back, byte for byte. */
+static void expect_same(const char *left, const char *right)
+{
+    struct bytes one = load(left), other = load(right);
+    assert_int_equal(one.size, other.size);
+    assert_int_equal(memcmp(one.bytes, other.bytes, one.size), 0);
+    free(one.bytes);
+    free(other.bytes);
+}
+
+/* What a decoder of zstd makes of a packed recording of this size. */
+static uint8_t *decompress(const char *path, size_t size)
+{
+    struct bytes packed = load(path);
+    uint8_t *after = malloc(size);
+    assert_int_equal(ZSTD_decompress(after, size, packed.bytes, packed.size), size);
+    free(packed.bytes);
+    return after;
+}
+
+/* Without a log any decoder of zstd gets the recording back, byte for byte. */
 static void test_is_plain_zstd(void **state)
 {
-    const char *path = record("c.mtap", MALLOCTAP_STATE_FINISHED, CALLS);
+    const char *path = record("c.mtap", MALLOCTAP_STATE_FINISHED, 0);
     pack(path, (struct pack_options){.level = 1, .keep = true});
-    struct bytes before = load(path), packed = load(folder_path("c.mtap.zst"));
-    uint8_t *after = malloc(before.size);
-    assert_int_equal(ZSTD_decompress(after, before.size, packed.bytes, packed.size), before.size);
+    struct bytes before = load(path);
+    uint8_t *after = decompress(folder_path("c.mtap.zst"), before.size);
     assert_memory_equal(before.bytes, after, before.size);
-    assert_true(packed.size < before.size);
     free(before.bytes);
-    free(packed.bytes);
     free(after);
+}
+
+/* A log takes a small part of what it did, and comes back. */
+static void test_log_is_in_columns(void **state)
+{
+    const char *path = record("k.mtap", MALLOCTAP_STATE_FINISHED, CALLS);
+    pack(path, (struct pack_options){.level = 3, .keep = true});
+    struct bytes packed = load(folder_path("k.mtap.zst"));
+    assert_true(packed.size < 4 * CALLS);
+    free(packed.bytes);
+    struct pack_result result;
+    struct malloctap_error error;
+    struct pack_options options = {.out = folder_path("k2.mtap"), .keep = true};
+    assert_int_equal(unpack_recording(folder_path("k.mtap.zst"), options, &result, &error), 0);
+    expect_same(path, result.path);
+    free(result.path);
+}
+
+/* A decoder of zstd makes of it what no reader takes for a recording. */
+static void test_log_unpacked_by_zstd(void **state)
+{
+    struct malloctap_recording *recording;
+    struct malloctap_error error;
+    pack(record("l.mtap", MALLOCTAP_STATE_FINISHED, CALLS), fast);
+    struct bytes packed = load(folder_path("l.mtap.zst"));
+    ZSTD_DStream *stream = ZSTD_createDStream();
+    ZSTD_inBuffer from = {packed.bytes, packed.size, 0};
+    ZSTD_outBuffer to = {malloc(64 * CALLS), 64 * CALLS, 0};
+    while (from.pos < from.size)
+        assert_false(ZSTD_isError(ZSTD_decompressStream(stream, &to, &from)));
+    store(folder_path("l.mtap"), to.dst, to.pos);
+    assert_int_equal(malloctap_recording_open(folder_path("l.mtap"), &recording, &error), -1);
+    assert_non_null(strstr(error.text,
+                           "unpacked by zstd, which leaves its log in columns (bit 0x1 at "
+                           "offset 24); unpack it anew with 'malloctap pack -d'"));
+    ZSTD_freeDStream(stream);
+    free(to.dst);
+    free(packed.bytes);
+}
+
+static void test_unpacking(void **state)
+{
+    struct pack_result result;
+    struct malloctap_error error;
+    const char *path = record("m.mtap", MALLOCTAP_STATE_FINISHED, CALLS);
+    pack(path, (struct pack_options){.level = 1, .out = folder_path("m2.mtap.zst"), .keep = true});
+    assert_int_equal(unpack_recording(folder_path("m2.mtap.zst"), fast, &result, &error), 0);
+    assert_string_equal(result.path, folder_path("m2.mtap"));
+    assert_false(exists(folder_path("m2.mtap.zst")));
+    expect_same(path, result.path);
+    free(result.path);
+
+    assert_int_equal(unpack_recording(path, fast, &result, &error), -1);
+    assert_non_null(strstr(error.text, "does not end in .zst; name what it unpacks to with -o"));
+    struct pack_options elsewhere = {.out = folder_path("m3.mtap")};
+    assert_int_equal(unpack_recording(path, elsewhere, &result, &error), -1);
+    assert_non_null(strstr(error.text, "is not packed; every view reads it as it is"));
+    pack(path, (struct pack_options){.level = 1, .keep = true});
+    assert_int_equal(unpack_recording(folder_path("m.mtap.zst"), fast, &result, &error), -1);
+    assert_non_null(strstr(error.text, "exists already; remove it, or name another with -o"));
+    assert_true(exists(folder_path("m.mtap.zst")));
 }
 
 /* Holes, wherever they begin, take next to nothing; what is behind them is found. */
@@ -178,14 +255,20 @@ static void test_holes(void **state)
     before = load(path);
     pack(path, fast);
     struct bytes packed = load(folder_path("d.mtap.zst"));
-    uint8_t *after = malloc(before.size);
-    assert_int_equal(ZSTD_decompress(after, before.size, packed.bytes, packed.size), before.size);
-    assert_int_equal(memcmp(before.bytes, after, before.size), 0);
     assert_true(packed.size < before.size - HOLE + HOLE / 500);
     expect_calls(folder_path("d.mtap.zst"), CALLS);
+    struct pack_result result;
+    struct stat status;
+    assert_int_equal(unpack_recording(folder_path("d.mtap.zst"), fast, &result, NULL), 0);
+    struct bytes after = load(path);
+    assert_int_equal(before.size, after.size);
+    assert_int_equal(memcmp(before.bytes, after.bytes, before.size), 0);
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_blocks * 512 < HOLE);
+    free(result.path);
     free(before.bytes);
     free(packed.bytes);
-    free(after);
+    free(after.bytes);
 }
 
 /* More frames than are kept in memory, visited from both ends in turn. */
@@ -312,10 +395,17 @@ static void test_compressed_otherwise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replaces_the_recording), cmocka_unit_test(test_keeps_the_recording),
-        cmocka_unit_test(test_is_plain_zstd),          cmocka_unit_test(test_holes),
-        cmocka_unit_test(test_more_than_is_cached),    cmocka_unit_test(test_still_written),
-        cmocka_unit_test(test_what_cannot_be_packed),  cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_replaces_the_recording),
+        cmocka_unit_test(test_keeps_the_recording),
+        cmocka_unit_test(test_is_plain_zstd),
+        cmocka_unit_test(test_log_is_in_columns),
+        cmocka_unit_test(test_log_unpacked_by_zstd),
+        cmocka_unit_test(test_unpacking),
+        cmocka_unit_test(test_holes),
+        cmocka_unit_test(test_more_than_is_cached),
+        cmocka_unit_test(test_still_written),
+        cmocka_unit_test(test_what_cannot_be_packed),
+        cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_compressed_otherwise),
     };
     return cmocka_run_group_tests(tests, folder_create, folder_remove);
