@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "probe.h"
 
+#include "switches.h"
+
 #include <backend/backend.h>
 #include <boot/arena.h>
 #include <recording/recording.h>
@@ -63,6 +65,7 @@ static uint64_t clock_cost(void)
 void probe_init(bool may_ask_kernel)
 {
     struct rusage usage;
+    switches_init();
     probing.cost_ns = clock_cost();
     /* The kernel's peak is that of the program before exec, while that was larger. */
     probing.inherited_rss_kib = ask_kernel(&usage) ? (uint64_t)usage.ru_maxrss : UINT64_MAX;
@@ -83,11 +86,11 @@ static uint64_t since(uint64_t before, uint64_t after)
 
 /* Of the switches since a mark, one was before the call if the thread was away by then. */
 static enum malloctap_probe classify(const struct probe_start *start,
-                                     const struct probe_mark *after, uint64_t time)
+                                     const struct probe_mark *after, uint64_t time, bool stayed)
 {
     uint64_t sleeps = since(start->before.sleeps, after->sleeps);
     uint64_t preemptions = since(start->before.preemptions, after->preemptions);
-    bool may_have_switched = !start->marked || time >= SWITCH_LEAST_NS;
+    bool may_have_switched = !stayed && (!start->marked || time >= SWITCH_LEAST_NS);
     bool may_have_faulted = !start->marked || time >= FAULT_LEAST_NS;
     if (may_have_switched && sleeps + preemptions > start->interrupted)
         return sleeps > 0 ? MALLOCTAP_PROBE_BLOCKED : MALLOCTAP_PROBE_PREEMPTED;
@@ -119,6 +122,7 @@ void probe_begin(struct probe_start *ret)
     ret->asked = ask_before(&ret->before);
     /* A sample comes so rarely that the clock's own code is in no cache: read it once for that. */
     recording_ticks();
+    switches_watch();
     ret->before.ticks = recording_ticks();
 }
 
@@ -133,7 +137,8 @@ static void begin_marked(const struct probe_mark *mark, struct probe_start *ret)
     ret->interrupted = recording_ticks() - mark->ticks > LEAD_MOST_NS;
 }
 
-static void conclude(const struct probe_start *start, uint64_t end, struct probe *ret)
+/* `stayed`: the thread surely kept its processor. */
+static void conclude(const struct probe_start *start, uint64_t end, bool stayed, struct probe *ret)
 {
     uint64_t time = end - start->before.ticks;
     *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE};
@@ -152,7 +157,7 @@ static void conclude(const struct probe_start *start, uint64_t end, struct probe
     if (!asked)
         return;
     count(&usage, &after);
-    ret->kind = classify(start, &after, ret->time_ns);
+    ret->kind = classify(start, &after, ret->time_ns, stayed);
     if (ret->kind == MALLOCTAP_PROBE_BLOCKED)
         ret->wait_ns = ret->time_ns;
     if ((uint64_t)usage.ru_maxrss > probing.inherited_rss_kib)
@@ -161,7 +166,8 @@ static void conclude(const struct probe_start *start, uint64_t end, struct probe
 
 void probe_end(const struct probe_start *start, struct probe *ret)
 {
-    conclude(start, recording_ticks(), ret);
+    uint64_t end = recording_ticks();
+    conclude(start, end, switches_ruled_out(), ret);
 }
 
 /* What is called nearly always has nothing between the readings but itself: the code on the way
@@ -173,6 +179,7 @@ void probe_call(struct call *call, const struct probe_mark *mark, struct probe *
     void *(*const obtain)(size_t) = backend.malloc;
     void (*const give_back)(void *) = backend.free;
     begin_marked(mark, &start);
+    switches_watch();
     if (call->function == CALL_malloc) {
         start.before.ticks = recording_ticks();
         call->result = obtain(call->size);
@@ -186,5 +193,5 @@ void probe_call(struct call *call, const struct probe_mark *mark, struct probe *
         call_forward(call);
         end = recording_ticks();
     }
-    conclude(&start, end, ret);
+    conclude(&start, end, switches_ruled_out(), ret);
 }

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <time.h>
 
 enum { TRIES = 1000 };
@@ -80,6 +81,12 @@ static const struct timespec nap = {0, 2000000};
 static void sleep_a_while(void)
 {
     clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+}
+
+static void sleep_twice(void)
+{
+    sleep_a_while();
+    sleep_a_while();
 }
 
 static void touch_new_pages(void)
@@ -251,6 +258,7 @@ static void marked_body(void)
     CHECK(some_marked(MALLOCTAP_PROBE_FAULTING, do_nothing, touch_new_pages, often));
     CHECK(some_marked(MALLOCTAP_PROBE_BLOCKED, sleep_a_while, sleep_a_while, often));
     CHECK(some_marked(MALLOCTAP_PROBE_FAST, sleep_a_while, work_a_while, often));
+    CHECK(__rseq_size == 0 || some_marked(MALLOCTAP_PROBE_FAST, sleep_twice, work_a_while, often));
     for (int i = 0; i < 20; i++)
         CHECK(kind_marked(sleep_a_while, do_nothing, often) == MALLOCTAP_PROBE_FAST);
 }
