@@ -121,11 +121,25 @@ def test_loading_while_walking(place):
 
 
 def test_deepbind(place):
-    """Blocks that a library got behind the tap's back go back to who made them."""
-    for backend, blocks in (("own", "both"), ("libc", "both"), ("mtmalloc", "from")):
-        done = run([program("deepbind"), blocks, PROGRAMS / "libfirst_plugin.so"], place,
-                   tapped(place / f"{backend}.mtap", backend=backend))
+    """A library that looks for malloc in libc first finds the tap there, whatever the backend."""
+    for backend in backends():
+        recording = place / f"{backend}.mtap"
+        done = run_command(recording, [program("deepbind"), PROGRAMS / "libfirst_plugin.so"], place,
+                           ["-b", backend])
         check_exit(done, 0, f"deepbind, {backend}")
+        totals = view("threads", recording)["totals"]
+        check(2000 <= totals["malloc"] < 2100, f"{backend}: {totals['malloc']} mallocs counted")
+        check(2000 <= totals["free"] < 2100, f"{backend}: {totals['free']} frees counted")
+
+
+def test_foreign_blocks(place):
+    """Blocks that libc made behind the tap's back go back to it."""
+    for backend, foreign in (("own", 0), ("libc", 0), ("mtmalloc", 3000)):
+        recording = place / f"{backend}.mtap"
+        done = run([program("foreign")], place, tapped(recording, backend=backend))
+        check_exit(done, 0, f"foreign, {backend}")
+        lost = view("summary", recording)["lost"]
+        check_equal(lost["foreign_blocks"], foreign, f"foreign blocks, {backend}")
 
 
 def test_environment_is_untouched(place):

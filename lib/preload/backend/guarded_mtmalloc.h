@@ -3,8 +3,8 @@
  * guarded_mtmalloc.h - mtmalloc as a backend, for programs in which other allocators are at work
  * too.
  *
- * A library opened with RTLD_DEEPBIND allocates from libc past the tap, and a linked allocator may
- * be called by names of its own; their blocks may end in the program's free(). mtmalloc can tell
+ * Libc's malloc can be called by names that nobody stands in front of (__libc_malloc), and so can a
+ * linked allocator's; their blocks may end in the program's free(). mtmalloc can tell
  * that a block is not its own; such a block goes to the allocator that the program would use
  * without the tap, and is counted among the losses: whoever made it was not seen.
  */

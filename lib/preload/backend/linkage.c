@@ -92,8 +92,11 @@ bool linkage_read_dynamic(const ElfW(Dyn) * dynamic, struct linked_object *ret)
 
 static bool object_read(const struct dl_phdr_info *info, struct linked_object *ret)
 {
-    *ret = (struct linked_object){
-        .path = info->dlpi_name, .bias = info->dlpi_addr, .start = UINTPTR_MAX};
+    *ret = (struct linked_object){.path = info->dlpi_name,
+                                  .bias = info->dlpi_addr,
+                                  .start = UINTPTR_MAX,
+                                  .segments = info->dlpi_phdr,
+                                  .segment_count = info->dlpi_phnum};
     const ElfW(Dyn) *dynamic = NULL;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
@@ -191,16 +194,21 @@ static uint32_t find_sysv(const struct linked_object *object, const char *name)
     return 0;
 }
 
-void *linkage_symbol(const struct linked_object *object, const char *name)
+const ElfW(Sym) * linkage_definition(const struct linked_object *object, const char *name)
 {
     uint32_t index = 0;
     if (object->gnu_hash != NULL)
         index = find_gnu(object, name);
     else if (object->sysv_hash != NULL)
         index = find_sysv(object, name);
-    if (index == 0)
+    return index == 0 ? NULL : &object->symbols[index];
+}
+
+void *linkage_symbol(const struct linked_object *object, const char *name)
+{
+    const ElfW(Sym) *symbol = linkage_definition(object, name);
+    if (symbol == NULL)
         return NULL;
-    const ElfW(Sym) *symbol = &object->symbols[index];
     uintptr_t address = object->bias + symbol->st_value;
     if (ELF64_ST_TYPE(symbol->st_info) == STT_GNU_IFUNC)
         address = ((uintptr_t(*)(void))address)();

@@ -21,6 +21,8 @@ struct linked_object {
     uintptr_t start;    /* lowest and one past the highest mapped address */
     uintptr_t end;
     uintptr_t bias;
+    const ElfW(Phdr) * segments;
+    size_t segment_count;
     const ElfW(Sym) * symbols;
     const char *strings;
     size_t strings_size;
@@ -51,6 +53,9 @@ bool linkage_program(struct linked_object *ret);
 
 /* The object with this DT_SONAME. */
 bool linkage_by_soname(const char *soname, struct linked_object *ret);
+
+/* Where the object's own table defines a symbol; NULL if it does not. */
+const ElfW(Sym) * linkage_definition(const struct linked_object *object, const char *symbol);
 
 /* Address of a symbol the object defines (an indirect function is resolved); NULL if it does not.
  */

@@ -7,6 +7,7 @@
 #include <backend/backend.h>
 #include <backend/linkage.h>
 #include <backend/loader.h>
+#include <backend/redirect.h>
 #include <boot/arena.h>
 #include <boot/strings.h>
 #include <entry/operators.h>
@@ -111,7 +112,8 @@ static bool visit_first_malloc(const struct linked_object *object, void *ret)
     return true;
 }
 
-/* Who defines malloc before the tap in link order gets the calls. */
+/* Who defines malloc before the tap in link order gets the calls, and what it does with libc's is
+ * its own business. */
 static void look_ahead(void)
 {
     struct linked_object first;
@@ -119,6 +121,8 @@ static void look_ahead(void)
     if (linkage_find(visit_first_malloc, &first) && (self < first.start || self >= first.end))
         config_say(first.path[0] ? first.path : "the program itself",
                    " defines malloc and stands before the tap: its callers are not seen", NULL);
+    else
+        redirect_libc();
 }
 
 static void start_image(void)
