@@ -2,6 +2,7 @@
 /* cmd_run.c - `malloctap run`: start a program with the tap, wait, show what was recorded. */
 #include "backend.h"
 #include "emit.h"
+#include "fate.h"
 #include "launch.h"
 #include "options.h"
 #include "output.h"
@@ -290,9 +291,36 @@ static void recordings_pack(struct output_recordings *recordings)
     }
 }
 
-/* The recording is the handshake: without one, the tap was never in the program. */
+/* The recording is the handshake: if there never was one, the tap was not in the program. */
+static void missing_print(const struct program *program, const char *path, int watch)
+{
+    const char *name = strrchr(path, '/') + 1;
+    char new_name[NAME_MAX + 1];
+    switch (fate_find(watch, name, new_name)) {
+    case FATE_UNKNOWN:
+        say("%s left no recording: the loader did not load the tap, or %s could not be written "
+            "(see above); try LD_DEBUG=libs, or -o in another directory",
+            program->path, path);
+        break;
+    case FATE_GONE:
+        say("the recording %s is not there any more", path);
+        break;
+    case FATE_DELETED:
+        say("the recording %s was deleted while %s ran; try -o in another directory", path,
+            program->path);
+        break;
+    case FATE_RENAMED:
+        say("the recording %s was renamed while %s ran: malloctap summary %.*s%s", path,
+            program->path, (int)(name - path), path, new_name);
+        break;
+    case FATE_MOVED:
+        say("the recording %s was moved to another directory while %s ran", path, program->path);
+        break;
+    }
+}
+
 static void results_print(const struct run_options *options, const struct program *program,
-                          pid_t pid, uint64_t since_ns, const struct unseen *unseen)
+                          pid_t pid, uint64_t since_ns, const struct unseen *unseen, int watch)
 {
     char path[PATH_MAX];
     struct output_recordings recordings;
@@ -300,9 +328,7 @@ static void results_print(const struct run_options *options, const struct progra
     output_find(path, since_ns, &recordings);
     const struct output_recording *main = output_of_process(&recordings, pid);
     if (!main)
-        say("%s left no recording: the loader did not load the tap, or %s could not be written "
-            "(see above); try LD_DEBUG=libs, or -o in another directory",
-            program->path, path);
+        missing_print(program, path, watch);
     else
         unseen_print(unseen, &recordings, !options->no_children);
     unrecorded_print(&recordings);
@@ -342,21 +368,25 @@ static int run(struct run_options *options, const struct program *program, char 
                                   .input = -1,
                                   .output = -1,
                                   .errors = -1};
+    char directory[PATH_MAX];
+    snprintf(directory, sizeof directory, "%s", options->tap.output);
+    dirname(directory);
+    int watch = fate_watch(directory);
     uint64_t since_ns = wall_clock_ns();
     pid_t pid = launch_start(&launch);
     if (pid < 0) {
         int error = errno;
+        close(watch);
         launch_signals_restore(&before);
         return bad_input("%s: cannot be started: %s; see whether it starts without malloctap",
                          program->path, strerror(error));
     }
-    char directory[PATH_MAX];
-    snprintf(directory, sizeof directory, "%s", options->tap.output);
-    struct unseen *unseen = unseen_create(pid, options->tap.library, dirname(directory));
+    struct unseen *unseen = unseen_create(pid, options->tap.library, directory);
     int status = program_wait(pid, &signals, unseen);
     launch_signals_restore(&before);
-    results_print(options, program, pid, since_ns, unseen);
+    results_print(options, program, pid, since_ns, unseen, watch);
     unseen_destroy(unseen);
+    close(watch);
     return launch_exit_status(status);
 }
 

@@ -71,6 +71,22 @@ def test_existing_output(place):
     check_equal(recording.read_text(), "not a recording", "the foreign file")
 
 
+def test_recordings_that_go_away(place):
+    """What the program does with its own recording is not taken for a tap that was not there."""
+    recording, other = place / "x.mtap", place / "other"
+    other.mkdir()
+    for script, told in (("rm x.mtap", "was deleted"), ("mv x.mtap y", f"malloctap summary {place}/y"),
+                         ("mv x.mtap y; mv y z; rm z", "was deleted"),
+                         ("mv x.mtap other", "was moved"), ("mv $PWD $PWD.away", "is not there")):
+        # In one process: each program that the shell starts has a recording of its own.
+        done = run_command(recording, ["env", "-u", "LD_PRELOAD", "sh", "-c", script], place)
+        check_exit(done, 0, script)
+        lines = done.stderr.decode().splitlines()
+        check(any(told in line for line in lines), f"{script}: said {lines}")
+        check(b"left no recording" not in done.stderr, f"{script}: said {lines}")
+    place.with_name(place.name + ".away").rename(place)
+
+
 def check_not_read(recording, what):
     for command in ("summary", "stacks", "threads"):
         for options in ((), ("--json",), ("--csv",)):
