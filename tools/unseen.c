@@ -108,7 +108,8 @@ static int proc_holds(pid_t pid, const char *file, int delimiter, const char *te
 }
 
 /* Just after exec the loader has not mapped anything yet. The environment is there, and the tap
- * comes before the C library in link order: once that is mapped, the loader has decided. */
+ * comes before the C library in link order: once that is mapped, the loader has decided. Not so in
+ * a static program that is a loader itself, as valgrind's are: the tap may still come. */
 static void sight_decide(struct sight *sight, const char *library)
 {
     char path[64];
@@ -157,10 +158,10 @@ static void process_look(struct unseen *unseen, pid_t pid)
     if (!hidden)
         path[length] = '\0';
     struct sight *sight = sight_of(unseen, pid, path);
-    if (sight->verdict == UNDECIDED && hidden) {
+    if (hidden) {
         sight->verdict = UNTAPPED;
         sight->why = "it runs with other privileges";
-    } else if (sight->verdict == UNDECIDED) {
+    } else if (sight->verdict != TAPPED) {
         sight_decide(sight, unseen->library);
     }
 }

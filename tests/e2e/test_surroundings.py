@@ -93,6 +93,27 @@ def test_filesystem_full_for_many_threads(place):
             (place / "truth").unlink()
 
 
+def test_valgrind(place):
+    """It finds no fault with how the tap asks where readable memory ends; and `run` knows
+    that it is in there. By default valgrind stands in for malloc itself, and there is nothing to
+    see."""
+    for tool in ("memcheck", "none"):
+        arguments = ["valgrind", "-q", f"--tool={tool}", "--error-exitcode=9",
+                     "--soname-synonyms=somalloc=nouserintercepts", program("threads_many"), 2, 1]
+        try:
+            plain = run(arguments, place)
+        except FileNotFoundError as error:
+            raise Skip("valgrind is not installed") from error
+        check_exit(plain, 0, f"{tool}, plain")
+        done = run_command(place / "x.mtap", arguments, place, ["-f", "--calls", 1])
+        check_exit(done, 0, tool)
+        check_equal((done.stdout, done.stderr), (plain.stdout, plain.stderr), f"{tool}: output")
+        stacks = [stack for path in place.glob("x*.mtap")
+                  for stack in view("stacks", path, "-n", 1000)["stacks"]]
+        check(any(frame.get("function") == "main" for stack in stacks for frame in stack["frames"]),
+              f"{tool}: no stack reaches main()")
+
+
 def test_plugins(place):
     """Two libraries, loaded in turn at one address, are told apart while others allocate."""
     names = ("first_plugin", "second_plugin")

@@ -8,6 +8,7 @@
  *   arch_registers()      the registers and pc of the function it is inlined into
  *   arch_thread_pointer() the thread control block, which C libraries put on top of the stacks
  *                         of the threads they make
+ *   arch_under_valgrind() whether valgrind runs the program
  *   arch_code_address()   a return address as it was saved, without signature bits
  */
 #ifndef PRELOAD_STACK_ARCH_H
