@@ -259,6 +259,22 @@ static void unrecorded_print(const struct output_recordings *recordings)
             unrecorded == 1 ? "it" : "they");
 }
 
+/* What stays unseen of the program was said before it started; of what it started nobody knew. */
+static void warnings_print(const struct output_recordings *recordings,
+                           const struct program *program)
+{
+    for (size_t i = 0; i < recordings->count; i++) {
+        const char *path = recordings->rows[i].executable;
+        struct program child;
+        char unused[PATH_MAX + 512];
+        bool known = strcmp(path, program->binary) == 0;
+        for (size_t j = 0; j < i && !known; j++)
+            known = strcmp(path, recordings->rows[j].executable) == 0;
+        if (!known && program_check(path, &child, unused, sizeof unused) == 0 && child.warning)
+            say("%s: %s", path, child.warning);
+    }
+}
+
 static void summary_print(const char *path)
 {
     struct malloctap_recording *recording;
@@ -332,6 +348,7 @@ static void results_print(const struct run_options *options, const struct progra
     else
         unseen_print(unseen, &recordings, !options->no_children);
     unrecorded_print(&recordings);
+    warnings_print(&recordings, program);
     if (options->pack)
         recordings_pack(&recordings);
     if (!options->quiet) {
@@ -381,7 +398,7 @@ static int run(struct run_options *options, const struct program *program, char 
         return bad_input("%s: cannot be started: %s; see whether it starts without malloctap",
                          program->path, strerror(error));
     }
-    struct unseen *unseen = unseen_create(pid, options->tap.library, directory);
+    struct unseen *unseen = unseen_create(pid, options->tap.library, options->tap.output);
     int status = program_wait(pid, &signals, unseen);
     launch_signals_restore(&before);
     results_print(options, program, pid, since_ns, unseen, watch);

@@ -38,7 +38,7 @@ static _Noreturn void child_run(const struct launch *launch, pid_t parent, int r
         if (getppid() != parent)
             _exit(127); /* it was gone before we asked to be told */
     }
-    char **environment = tap_environment(launch->tap, getpid());
+    char **environment = tap_environment(launch->tap, getpid(), launch->path);
     descriptor_place(launch->input, STDIN_FILENO);
     descriptor_place(launch->output, STDOUT_FILENO);
     descriptor_place(launch->errors, STDERR_FILENO);

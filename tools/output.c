@@ -114,6 +114,12 @@ int output_prepare(struct tap *tap, const char *file, const char *program, bool 
 
 /* ---- after the run -------------------------------------------------------------------------- */
 
+size_t output_stem(const char *name)
+{
+    size_t length = strlen(name), tail = sizeof suffix - 1;
+    return length > tail && strcmp(name + length - tail, suffix) == 0 ? length - tail : length;
+}
+
 /* Is `name` the recording `stem`.mtap or one of its children's: `stem`.PID.mtap, or with a further
  * number where a process executed several programs? */
 static bool belongs(const char *name, const char *first, size_t stem)
@@ -197,9 +203,7 @@ void output_find(const char *path, uint64_t since_ns, struct output_recordings *
     char copy[PATH_MAX], found[2 * PATH_MAX];
     snprintf(copy, sizeof copy, "%s", path);
     const char *first = file_name(path), *directory = dirname(copy);
-    size_t stem = strlen(first), tail = sizeof suffix - 1;
-    if (stem > tail && strcmp(first + stem - tail, suffix) == 0)
-        stem -= tail;
+    size_t stem = output_stem(first);
     DIR *listing = opendir(directory);
     if (!listing)
         return;

@@ -38,6 +38,9 @@ struct output_recordings {
     size_t count;
 };
 
+/* How much of the name of a run's first recording the others begin with, too. */
+size_t output_stem(const char *name);
+
 /* Find what the run whose first recording would be `path` has written since `since_ns` (wall
  * clock): that one and those of its children, path.PID.mtap. Those that are not written any more
  * are cut to what was used. */

@@ -111,14 +111,16 @@ void tap_output(const struct tap *tap, pid_t pid, char *ret, size_t size)
 /* The recording shows the backend as asked for; this much of its name has room there. */
 enum { BACKEND_NAME_MAX = 63 };
 
-static char *malloctap_variable(const struct tap *tap, pid_t pid)
+static char *malloctap_variable(const struct tap *tap, pid_t pid, const char *path)
 {
     struct string string = {0};
-    char output[PATH_MAX], name[BACKEND_NAME_MAX + 1];
+    char output[PATH_MAX], name[BACKEND_NAME_MAX + 1], speaker[PATH_MAX + 32];
     tap_output(tap, pid, output, sizeof output);
     const char *backend = tap->backend->spec.backend, *slash = strrchr(backend, '/');
     snprintf(name, sizeof name, "%s", slash ? slash + 1 : backend);
+    snprintf(speaker, sizeof speaker, "but:%d:%s", (int)pid, path);
     string_add(&string, "MALLOCTAP=");
+    option_add(&string, "quiet", speaker); /* first: it is to hold for what is said of the others */
     option_add(&string, "backend", name);
     option_add(&string, "out", output);
     for (size_t i = 0; i < tap->setting_count; i++)
@@ -176,7 +178,7 @@ static char *asan_variable(void)
     return string.text;
 }
 
-char **tap_environment(const struct tap *tap, pid_t pid)
+char **tap_environment(const struct tap *tap, pid_t pid, const char *path)
 {
     enum { MORE = BACKEND_SETTINGS_MAX + 4 };
     size_t count = 0;
@@ -196,7 +198,7 @@ char **tap_environment(const struct tap *tap, pid_t pid)
         environment_put(&environment, variable.text);
     }
     if (*tap->library)
-        environment_put(&environment, malloctap_variable(tap, pid));
+        environment_put(&environment, malloctap_variable(tap, pid, path));
     if (*tap->library || *tap->backend->library) {
         environment_put(&environment, preload_variable(tap));
         environment_put(&environment, asan_variable());

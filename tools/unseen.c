@@ -4,6 +4,8 @@
 #include "elf_facts.h"
 #include "options.h"
 
+#include <malloctap/recording.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -19,7 +21,7 @@
 enum { LOOK_SHARE = 20 };
 enum { FIRST_DELAY_MS = 10, LAST_DELAY_MS = 1000, NS_PER_MS = 1000000 };
 
-enum verdict { UNDECIDED, TAPPED, UNTAPPED };
+enum verdict { UNDECIDED, RECORDED, UNTAPPED, UNRECORDED };
 
 /* One program that a process was, at some look. */
 struct sight {
@@ -32,6 +34,7 @@ struct sight {
 struct unseen {
     pid_t program;
     char *library;
+    char *stem;         /* "/" and how the names of recordings begin */
     int events;         /* inotify; -1: none */
     uint64_t delay_ns;  /* from one look to the next */
     uint64_t next_ns;   /* when to look, whatever happens */
@@ -50,13 +53,17 @@ static void *checked(void *memory)
 
 struct unseen *unseen_create(pid_t program, const char *library, const char *recordings)
 {
+    const char *name = strrchr(recordings, '/') + 1;
+    char directory[PATH_MAX];
+    snprintf(directory, sizeof directory, "%.*s", (int)(name - recordings), recordings);
     struct unseen *ret = checked(calloc(1, sizeof *ret));
     ret->program = program;
     ret->library = checked(strdup(library));
+    ret->stem = checked(strndup(name - 1, 1 + output_stem(name)));
     ret->delay_ns = FIRST_DELAY_MS * NS_PER_MS;
     ret->events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (ret->events >= 0)
-        inotify_add_watch(ret->events, recordings, IN_CLOSE_WRITE);
+        inotify_add_watch(ret->events, directory, IN_CLOSE_WRITE);
     return ret;
 }
 
@@ -68,6 +75,7 @@ void unseen_destroy(struct unseen *unseen)
         close(unseen->events);
     free(unseen->sights);
     free(unseen->library);
+    free(unseen->stem);
     free(unseen);
 }
 
@@ -91,31 +99,67 @@ static bool name_read(pid_t pid, char *ret, size_t size)
     return got;
 }
 
-/* Does one of the pieces of a file of the process hold `text`? 1, 0, or -1: it cannot be read. */
-static int proc_holds(pid_t pid, const char *file, int delimiter, const char *text)
+/* Has the process `text` in its environment? 1, 0, or -1: it cannot be read. */
+static int environment_holds(pid_t pid, const char *text)
 {
-    FILE *stream = proc_open(pid, file);
+    FILE *stream = proc_open(pid, "environ");
     if (!stream)
         return -1;
-    char *piece = NULL;
+    char *variable = NULL;
     size_t room = 0;
     int found = 0;
-    while (!found && getdelim(&piece, &room, delimiter, stream) > 0)
-        found = strstr(piece, text) != NULL;
-    free(piece);
+    while (!found && getdelim(&variable, &room, '\0', stream) > 0)
+        found = strstr(variable, text) != NULL;
+    free(variable);
     fclose(stream);
     return found;
+}
+
+/* What a process has mapped. */
+struct maps {
+    bool tap;
+    bool libc;
+    bool recording;
+    int error; /* why it cannot record; 0: it can, or has not tried yet */
+};
+
+static struct maps maps_read(pid_t pid, const struct unseen *unseen)
+{
+    struct maps ret = {0};
+    FILE *stream = proc_open(pid, "maps");
+    char *line = NULL;
+    size_t room = 0;
+    while (stream && getline(&line, &room, stream) > 0) {
+        const char *mark = strstr(line, MALLOCTAP_UNRECORDED);
+        ret.tap |= strstr(line, unseen->library) != NULL;
+        ret.libc |= strstr(line, "/libc") != NULL;
+        ret.recording |= strstr(line, " rw-s ") && strstr(line, unseen->stem);
+        if (mark)
+            ret.error = atoi(mark + strlen(MALLOCTAP_UNRECORDED));
+    }
+    free(line);
+    if (stream)
+        fclose(stream);
+    return ret;
+}
+
+/* What the tap is there for shows as soon as the first call is made. */
+static void sight_decide_tapped(struct sight *sight, const struct maps *maps)
+{
+    sight->verdict = maps->error ? UNRECORDED : maps->recording ? RECORDED : UNDECIDED;
+    sight->why = maps->error ? strerrordesc_np(maps->error) : NULL;
 }
 
 /* Just after exec the loader has not mapped anything yet. The environment is there, and the tap
  * comes before the C library in link order: once that is mapped, the loader has decided. Not so in
  * a static program that is a loader itself, as valgrind's are: the tap may still come. */
-static void sight_decide(struct sight *sight, const char *library)
+static void sight_decide(struct sight *sight, const struct unseen *unseen)
 {
     char path[64];
     struct elf_facts facts;
-    if (proc_holds(sight->pid, "maps", '\n', library) == 1) {
-        sight->verdict = TAPPED;
+    struct maps maps = maps_read(sight->pid, unseen);
+    if (maps.tap) {
+        sight_decide_tapped(sight, &maps);
         return;
     }
     snprintf(path, sizeof path, "/proc/%d/exe", (int)sight->pid);
@@ -126,9 +170,9 @@ static void sight_decide(struct sight *sight, const char *library)
         sight->why = "it is for another machine or word size";
     else if (!facts.interpreted)
         sight->why = "it is static";
-    else if (proc_holds(sight->pid, "environ", '\0', library) == 0)
+    else if (environment_holds(sight->pid, unseen->library) == 0)
         sight->why = "it lost LD_PRELOAD";
-    else if (proc_holds(sight->pid, "maps", '\n', "/libc") == 1)
+    else if (maps.libc)
         sight->why = "the loader did not load the tap";
     if (sight->why)
         sight->verdict = UNTAPPED;
@@ -161,8 +205,8 @@ static void process_look(struct unseen *unseen, pid_t pid)
     if (hidden) {
         sight->verdict = UNTAPPED;
         sight->why = "it runs with other privileges";
-    } else if (sight->verdict != TAPPED) {
-        sight_decide(sight, unseen->library);
+    } else if (sight->verdict != RECORDED) {
+        sight_decide(sight, unseen);
     }
 }
 
@@ -287,7 +331,8 @@ void unseen_print(const struct unseen *unseen, const struct output_recordings *r
     size_t other_count = 0;
     for (size_t i = 0; i < unseen->count; i++) {
         const struct sight *sight = &unseen->sights[i];
-        if (sight->verdict != UNTAPPED || recorded(sight, recordings))
+        bool missing = sight->verdict == UNTAPPED || sight->verdict == UNRECORDED;
+        if (!missing || recorded(sight, recordings))
             continue;
         if (sight->pid == unseen->program)
             program = sight;
@@ -295,18 +340,20 @@ void unseen_print(const struct unseen *unseen, const struct output_recordings *r
             others[other_count - 1] = sight;
     }
     if (program)
-        say("the program became %s, which was not tapped (%s): what it did is in no recording",
-            program->path, program->why);
+        say("the program became %s, which %s (%s): what it did is in no recording", program->path,
+            program->verdict == UNTAPPED ? "was not tapped" : "could not create a recording",
+            program->why);
     else
         renamed_print(unseen, recordings);
     if (!other_count)
         return;
-    char names[3 * (PATH_MAX + 80)] = "";
+    char names[NAMED * (PATH_MAX + 120)] = "";
     for (size_t i = 0, length = 0; i < other_count && i < NAMED; i++)
-        length +=
-            (size_t)snprintf(names + length, sizeof names - length, "%s%s (pid %d: %s)",
-                             i ? ", " : "", others[i]->path, (int)others[i]->pid, others[i]->why);
-    say("%zu program%s that it started %s not tapped, and %s in no recording: %s%s", other_count,
-        other_count == 1 ? "" : "s", other_count == 1 ? "was" : "were",
-        other_count == 1 ? "is" : "are", names, other_count > NAMED ? ", ..." : "");
+        length += (size_t)snprintf(
+            names + length, sizeof names - length, "%s%s (pid %d: %s%s)", i ? ", " : "",
+            others[i]->path, (int)others[i]->pid,
+            others[i]->verdict == UNRECORDED ? "it could not create one: " : "", others[i]->why);
+    say("%zu program%s that it started %s in no recording: %s%s", other_count,
+        other_count == 1 ? "" : "s", other_count == 1 ? "is" : "are", names,
+        other_count > NAMED ? ", ..." : "");
 }

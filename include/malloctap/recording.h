@@ -254,6 +254,10 @@ struct malloctap_header {
 
 #define MALLOCTAP_HEADER_SIZE 32768u
 
+/* A program with the tap that can have no recording has a mapping of this name, which the number of
+ * the error follows: who may see it from outside can tell. */
+#define MALLOCTAP_UNRECORDED "malloctap-cannot-record-"
+
 /* ---- stack depot and modules ----------------------------------------------------------------- */
 
 /*

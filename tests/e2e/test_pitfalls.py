@@ -16,12 +16,17 @@ def test_sanitized_children(place):
         child = program(f"sanitized_{sanitizer}")
         plain = run([child], place)
         check_exit(plain, 0, f"{child}, plain")
+        alone = run([child], place, {**tapped(place / "x.mtap"),
+                                     "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        in_front = b"stands before the tap" in alone.stderr
+        (place / "x.mtap").unlink()
         for options in ((), ("--calls", "1"), ("-b", "mtmalloc"), ("-b", "libc"), ("-m", "log")):
             what = f"{sanitizer}, run {options}"
             done = run_command(place / "x.mtap", ["sh", "-c", f"{child}; exit $?"], place, options)
             check_exit(done, 0, what)
             check_equal(done.stdout, plain.stdout, f"{what}: output")
-            if b"stands before the tap" not in done.stderr:
+            check_equal(done.stderr, b"", f"{what}: said on the child's standard error")
+            if not in_front:
                 check_sanitized(place, sanitizer, json.loads(plain.stdout)["malloc"], what)
             for path in place.glob("x*.mtap"):
                 path.unlink()
@@ -67,6 +72,17 @@ def test_brief_programs_without_the_tap(place):
     """Too brief to be looked at: what is said then is said with an if, but it is said."""
     said = run_saying(place, "env", "-i", "true")
     check("the program became" in said or "called true at its end" in said, f"env -i true: {said!r}")
+
+
+def test_children_with_a_malloc_of_their_own(place):
+    """What stays unseen of them is said by `run`, not on their standard error."""
+    child = program("own_malloc")
+    done = run([MALLOCTAP, "run", "-q", "-o", place / "x.mtap", "--", "sh", "-c",
+                f"{child} 100 2>{place}/errors; true"], place)
+    check_exit(done, 0, "own_malloc")
+    check_equal((place / "errors").read_text(), "", "its standard error")
+    check_one_line(done.stderr, "run")
+    check(f"{child}: has a malloc of its own inside" in done.stderr.decode(), f"{done.stderr!r}")
 
 
 def test_nothing_is_said_of_tapped_programs(place):
@@ -219,6 +235,23 @@ def test_children_that_cannot_be_recorded(place):
             check_equal(lost["children_unrecorded"], 1, f"{what}, {options}: children lost")
         tried += 1
     check(tried, "nothing could be tried")
+
+
+def test_programs_that_cannot_be_recorded(place):
+    """In a namespace where the recordings' directory is read-only; who runs it all is told, not the
+    program's standard error."""
+    place.chmod(0o755)
+    hide = f"mount -t tmpfs -o ro none {place} 2>/dev/null || exit 77; "
+    if run(["unshare", "-Urm", "sh", "-c", hide], place).returncode:
+        raise Skip("no file system can be mounted here")
+    for script, expected in (("exec sleep 0.5", "the program became"),
+                             ("sleep 0.5; true", "1 program that it started")):
+        done = run([MALLOCTAP, "run", "-q", "-f", "-o", place / "x.mtap", "--", "unshare", "-Urm", "sh",
+                    "-c", hide + script], place)
+        check_exit(done, 0, script)
+        check_one_line(done.stderr, script)
+        for words in (expected, "/sleep", "Read-only file system"):
+            check(words in done.stderr.decode(), f"{script}: no '{words}' in {done.stderr!r}")
 
 
 def test_children_say_nothing_of_the_recording_they_find(place):

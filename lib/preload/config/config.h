@@ -34,7 +34,7 @@ struct config {
     bool free_stacks; /* a log takes the stacks of frees, too */
     bool children;    /* record forked and executed children too */
     bool fresh;       /* `out` was not there before: what is there now is a parent's */
-    bool quiet;       /* say nothing on stderr */
+    bool quiet; /* say nothing on stderr; given as but:PID:PATH: unless this is that program */
     char as_given[512];
 };
 

@@ -291,14 +291,31 @@ static const char *error_text(int error)
 #endif
 }
 
+/* What is seen of a process from outside is the names of what it has mapped. */
+static void tell_outside(int error)
+{
+    char name[64];
+    struct text text = text_begin(name, sizeof name);
+    text_add(&text, MALLOCTAP_UNRECORDED);
+    text_add_number(&text, (uint64_t)error);
+    int fd = (int)syscall(SYS_memfd_create, name, MFD_CLOEXEC);
+    if (fd < 0)
+        return;
+    sys_map(4096, MAP_PRIVATE, fd, 0);
+    sys_close(fd);
+}
+
 void recording_open(bool child, bool frozen, const char *backend_object)
 {
     int error;
     struct malloctap_header *header = map_first(child, frozen, &error);
     recording.frozen = frozen;
-    if (!recording.in_file && error != 0)
+    if (!recording.in_file && error != 0) {
         config_say("cannot record to ", file.path, ": ", error_text(error),
                    "; the program runs on, unrecorded", NULL);
+        if (!child && !frozen)
+            tell_outside(error);
+    }
     if (header == NULL)
         header = &no_header;
     fill_header(header, backend_object);

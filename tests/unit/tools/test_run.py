@@ -58,7 +58,7 @@ def test_environment_is_passed_on():
     lines = dict(line.split(b"=", 1) for line in done.stdout.splitlines())
     preload, options = lines.pop(b"LD_PRELOAD"), lines.pop(b"MALLOCTAP")
     check(preload == NO_TAP.encode(), f"LD_PRELOAD={preload}")
-    check(options.startswith(b"backend=libc,out=/"), f"MALLOCTAP={options}")
+    check(b",backend=libc,out=/" in options, f"MALLOCTAP={options}")
     check(lines.pop(b"ADDED") == b"a=b:c", "the backend's variable")
     for line in subprocess.run(["env"], env=ENVIRONMENT, capture_output=True,
                                check=True).stdout.splitlines():

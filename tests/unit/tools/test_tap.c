@@ -39,7 +39,7 @@ static char **environment_of(const struct tap *tap, pid_t pid)
     static char **kept[8];
     static size_t count;
     assert_true(count < sizeof kept / sizeof *kept);
-    return kept[count++] = tap_environment(tap, pid);
+    return kept[count++] = tap_environment(tap, pid, "/bin/it");
 }
 
 static void options_are_passed(void **state)
@@ -50,7 +50,7 @@ static void options_are_passed(void **state)
     tap_set(&tap, "calls", "100");
     char **environment = environment_of(&tap, 42);
     assert_string_equal(value_of(environment, "MALLOCTAP"),
-                        "backend=mtmalloc,out=/out/a\\,b\\\\c.mtap,mode=count,calls=100,chunk=64");
+                        "quiet=but:42:/bin/it,backend=mtmalloc,out=/out/a\\,b\\\\c.mtap,mode=count,calls=100,chunk=64");
     assert_string_equal(value_of(environment, "LD_PRELOAD"), "/lib/tap.so");
     backend_deinit(&backend);
 }
@@ -64,7 +64,7 @@ static void output_may_take_the_pid(void **state)
                       .output_takes_pid = true};
     char **environment = environment_of(&tap, 42);
     assert_string_equal(value_of(environment, "MALLOCTAP"),
-                        "backend=own,out=/out/malloctap.ls.42.mtap");
+                        "quiet=but:42:/bin/it,backend=own,out=/out/malloctap.ls.42.mtap");
     backend_deinit(&backend);
 }
 
@@ -77,7 +77,7 @@ static void preloads_in_order(void **state)
     char **environment = environment_of(&tap, 1);
     assert_string_equal(value_of(environment, "LD_PRELOAD"),
                         "/lib/tap.so:/opt/libfast.so:libfirst.so libsecond.so");
-    assert_string_equal(value_of(environment, "MALLOCTAP"), "backend=libfast.so,out=/x.mtap");
+    assert_string_equal(value_of(environment, "MALLOCTAP"), "quiet=but:1:/bin/it,backend=libfast.so,out=/x.mtap");
     unsetenv("LD_PRELOAD");
     backend_deinit(&backend);
 }
@@ -96,7 +96,7 @@ static void everything_else_stays(void **state)
     assert_string_equal(environment[0], "MALLOC_ARENA_MAX=1");
     assert_string_equal(environment[1], "odd");
     assert_string_equal(environment[2], "HOME=/");
-    assert_string_equal(environment[3], "MALLOCTAP=backend=libc,out=/x.mtap");
+    assert_string_equal(environment[3], "MALLOCTAP=quiet=but:1:/bin/it,backend=libc,out=/x.mtap");
     assert_string_equal(environment[4], "GLIBC_TUNABLES=a.b=0:c.d=1");
     assert_string_equal(environment[5], "LD_PRELOAD=/lib/tap.so");
     assert_string_equal(environment[6], "ASAN_OPTIONS=verify_asan_link_order=0");
