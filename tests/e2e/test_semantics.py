@@ -59,7 +59,8 @@ def test_operators_count_once(place):
     other names of its own: each is counted once, whoever they are."""
     libraries = [None] + [installed_library(name) for name in ("jemalloc", "tcmalloc")]
     for library in [None, *filter(None, libraries)]:
-        for options in ({}, {"calls": 10}, {"backend": "libc"}, {"backend": "mtmalloc"}):
+        for options in ({}, {"calls": 10}, {"mode": "log"}, {"backend": "libc"},
+                        {"backend": "mtmalloc"}):
             recording = place / "x.mtap"
             done = run([program("operators")], place,
                        tapped(recording, [library] if library else [], **options))
@@ -73,6 +74,7 @@ def test_operators_count_once(place):
                 # The C library and the C++ library allocate a little for themselves.
                 check(true <= totals[counter] <= true + 50,
                       f"{what}: {totals[counter]} {counter}, truth {true}")
+            check_equal(totals["failed"], 1, f"{what}: failed")
             recording.unlink()
 
 
@@ -90,6 +92,7 @@ def test_new_handlers(place):
             what = f"new_handler, {library}, {options}"
             check_exit(done, 0, what)
             check_equal(done.stdout, plain.stdout, f"{what}: output")
-            got = view("threads", recording)["totals"]["malloc"]
-            check(1000 <= got <= 1050, f"{what}: {got} mallocs counted")
+            totals = view("threads", recording)["totals"]
+            check(1000 <= totals["malloc"] <= 1050, f"{what}: {totals['malloc']} mallocs counted")
+            check(totals["failed"] >= 2, f"{what}: {totals['failed']} failures counted")
             recording.unlink()

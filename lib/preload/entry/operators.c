@@ -123,16 +123,23 @@ static void *new_without_library(enum operator_index index, bool nothrow, bool a
     return ((operator_function *)linkage_symbol(&object, names[index]))(size, second, 0);
 }
 
-/* What the unwinder calls when an exception, or the end of the thread, passes call_that_throws().
- */
+static void count_failed(enum malloctap_op op, uintptr_t size)
+{
+    slow_alloc(&(struct call){CALL_operator_new, op, .size = size});
+}
+
+/* What the unwinder calls when an exception, or the end of the thread, passes call_that_throws():
+ * so the call has failed. */
 int operators_passed(int version, int actions, uint64_t kind, void *exception, void *context) HIDDEN
     __attribute__((used));
 int operators_passed(int version, int actions, uint64_t kind, void *exception, void *context)
 {
     enum { CLEANUP_PHASE = 2, GO_ON = 8 };
     struct thread *thread = thread_current();
-    if ((actions & CLEANUP_PHASE) && thread->busy == THREAD_INSIDE)
+    if ((actions & CLEANUP_PHASE) && thread->busy == THREAD_INSIDE) {
         slow_inside_end(thread);
+        count_failed((enum malloctap_op)thread->inside_op, thread->inside_size);
+    }
     return GO_ON;
 }
 
@@ -148,12 +155,14 @@ static noinline void *call_that_throws(operator_function *function, uintptr_t si
     return block;
 }
 
-static void *call_inside(operator_function *function, uintptr_t size, uintptr_t second,
-                         uintptr_t third)
+static void *call_inside(operator_function *function, enum malloctap_op op, uintptr_t size,
+                         uintptr_t second, uintptr_t third)
 {
     struct thread *thread = slow_inside_begin();
     if (thread == NULL)
         return function(size, second, third);
+    thread->inside_op = op;
+    thread->inside_size = size;
     void *block = call_that_throws(function, size, second, third);
     slow_inside_end(thread);
     return block;
@@ -168,22 +177,25 @@ static bool handled(void)
  * An allocator's operators may call the public malloc family themselves: those calls are part of
  * this one, and not counted. For that the thread is marked. What is allocated for an exception is
  * to be counted, though: so an operator that throws is called only after its sibling that does not
- * has failed. Not so where there is a handler: it must not be called once more for that, and may
- * throw what only the operator itself lets pass.
+ * has failed, which is counted then. (Should memory have come free meanwhile, it was two calls.)
+ * Not so where there is a handler: it must not be called once more for that, and may throw what
+ * only the operator itself lets pass.
  */
-static void *call_counted_new(enum operator_index index, bool nothrow, uintptr_t size,
-                              uintptr_t second, uintptr_t third)
+static void *call_counted_new(enum operator_index index, enum malloctap_op op, bool nothrow,
+                              uintptr_t size, uintptr_t second, uintptr_t third)
 {
     if (unlikely(handled()))
-        return call_inside(operators[index].counted, size, second, third);
+        return call_inside(operators[index].counted, op, size, second, third);
     /* In operators.def the sibling stands two further; it takes one more parameter, a reference to
      * std::nothrow that nobody looks at. */
     enum operator_index sibling = nothrow ? index : (enum operator_index)(index + 2);
     operator_function *function = __atomic_load_n(&operators[sibling].counted, __ATOMIC_ACQUIRE);
-    void *block = function == NULL ? NULL : call_inside(function, size, second, third);
-    if (block == NULL && !nothrow)
-        block = operators[index].counted(size, second, third);
-    return block;
+    void *block = function == NULL ? NULL : call_inside(function, op, size, second, third);
+    if (likely(block != NULL) || nothrow)
+        return block;
+    if (function != NULL)
+        count_failed(op, size);
+    return operators[index].counted(size, second, third);
 }
 
 /* An operator new that is most likely to be sampled: it is probed here, as the slow path, which
@@ -194,7 +206,7 @@ static cold void *new_probed(enum malloctap_op op, enum operator_index index, bo
     struct probe_start start;
     struct probe probe;
     probe_begin(&start);
-    void *block = call_counted_new(index, nothrow, size, second, third);
+    void *block = call_counted_new(index, op, nothrow, size, second, third);
     probe_end(&start, &probe);
     slow_alloc(
         &(struct call){CALL_operator_new, op, .size = size, .result = block, .probe = &probe});
@@ -214,7 +226,7 @@ static noinline void *other_new(enum operator_index index, bool nothrow, bool al
     enum malloctap_op op = aligned ? MALLOCTAP_OP_ALIGNED : MALLOCTAP_OP_MALLOC;
     if (unlikely(thread_due(thread_current(), size)))
         return new_probed(op, index, nothrow, size, second, third);
-    void *block = call_counted_new(index, nothrow, size, second, third);
+    void *block = call_counted_new(index, op, nothrow, size, second, third);
     if (unlikely(block == NULL) || unlikely(!fast_alloc(op, size)))
         slow_alloc(&(struct call){CALL_operator_new, op, .size = size, .result = block});
     return block;

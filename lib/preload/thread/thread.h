@@ -74,6 +74,8 @@ struct thread {
     struct ring_writer ring;
     struct log_base log_base;          /* of the next event in the open chunk */
     struct stack_memory *stack_memory; /* of the stack logged last; NULL: none */
+    uint64_t inside_size;              /* THREAD_INSIDE an operator new: the bytes asked for, */
+    uint32_t inside_op;                /* and the enum malloctap_op that it counts as */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* All the thread-local storage there is. */
