@@ -99,6 +99,18 @@ static bool name_read(pid_t pid, char *ret, size_t size)
     return got;
 }
 
+/* What the process executes; -1 and errno when that cannot be seen. */
+static int executable_read(pid_t pid, char *ret, size_t size)
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t length = readlink(link, ret, size - 1);
+    if (length < 0)
+        return -1;
+    ret[length] = '\0';
+    return 0;
+}
+
 /* Has the process `text` in its environment? 1, 0, or -1: it cannot be read. */
 static int environment_holds(pid_t pid, const char *text)
 {
@@ -155,7 +167,7 @@ static void sight_decide_tapped(struct sight *sight, const struct maps *maps)
  * a static program that is a loader itself, as valgrind's are: the tap may still come. */
 static void sight_decide(struct sight *sight, const struct unseen *unseen)
 {
-    char path[64];
+    char path[64], now[PATH_MAX];
     struct elf_facts facts;
     struct maps maps = maps_read(sight->pid, unseen);
     if (maps.tap) {
@@ -166,6 +178,7 @@ static void sight_decide(struct sight *sight, const struct unseen *unseen)
     elf_facts_read(path, &facts);
     if (!facts.elf)
         return;
+    sight->why = NULL;
     if (!facts.native)
         sight->why = "it is for another machine or word size";
     else if (!facts.interpreted)
@@ -174,7 +187,9 @@ static void sight_decide(struct sight *sight, const struct unseen *unseen)
         sight->why = "it lost LD_PRELOAD";
     else if (maps.libc)
         sight->why = "the loader did not load the tap";
-    if (sight->why)
+    /* Of one that has ended meanwhile all is empty. */
+    if (sight->why && executable_read(sight->pid, now, sizeof now) == 0 &&
+        strcmp(now, sight->path) == 0)
         sight->verdict = UNTAPPED;
 }
 
@@ -191,16 +206,13 @@ static struct sight *sight_of(struct unseen *unseen, pid_t pid, const char *path
 
 static void process_look(struct unseen *unseen, pid_t pid)
 {
-    char link[64], path[PATH_MAX];
-    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    bool hidden = length < 0 && errno == EACCES;
+    char path[PATH_MAX];
+    int failed = executable_read(pid, path, sizeof path);
+    bool hidden = failed && errno == EACCES;
     if (hidden && !name_read(pid, path, sizeof path))
         return;
-    if (length < 0 && !hidden)
+    if (failed && !hidden)
         return; /* it has ended */
-    if (!hidden)
-        path[length] = '\0';
     struct sight *sight = sight_of(unseen, pid, path);
     if (hidden) {
         sight->verdict = UNTAPPED;
