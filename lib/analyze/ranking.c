@@ -93,13 +93,23 @@ static void add_callers(struct ranking *ranking, const struct path_frames *frame
         struct ranking_row *row = row_of(ranking, &one);
         if (row->last_stack == number)
             continue;
-        if (i == 0 && frames->count > 1)
+        if (i == 0 && frames->count > 1 && amount > 0)
             note_caller(row, frames->items[1]->function);
         row->last_stack = number;
         row->merged++;
         row->height += amount * (double)(frames->count - i);
         aggregate_sums_add(&row->sums, &stack->sums);
     }
+}
+
+/* Rows, not stacks: one that adds nothing to what is ranked is still part of its row's calls. */
+static void drop_empty(struct ranking *ranking, enum ranking_by by)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < ranking->count; i++)
+        if (ranking_key(&ranking->rows[i].sums, by).value > 0)
+            ranking->rows[kept++] = ranking->rows[i];
+    ranking->count = kept;
 }
 
 /* A function stands for itself, not for the line of one of the calls in it. */
@@ -125,8 +135,6 @@ void ranking_create(const struct malloctap_recording *recording, struct symbols 
     for (size_t i = 0; i < aggregate->stack_count; i++) {
         const struct aggregate_stack *stack = &aggregate->stacks[i];
         double amount = ranking_key(&stack->sums, query.by).value;
-        if (amount <= 0)
-            continue;
         path_frames_read(recording, symbols, stack->stack, &frames);
         if (!frames_match(&frames, query.function))
             continue;
@@ -135,6 +143,7 @@ void ranking_create(const struct malloctap_recording *recording, struct symbols 
         else
             add_path(ret, &frames, stack);
     }
+    drop_empty(ret, query.by);
     if (ret->count)
         qsort_r(ret->rows, ret->count, sizeof *ret->rows, compare_rows, &query.by);
     if (query.callers)

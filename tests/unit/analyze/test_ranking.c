@@ -187,6 +187,18 @@ static void add_under(struct fixture *fixture, uint32_t orchard, double weight,
 }
 #define UNDER(...) ((orchard_function *const[]){__VA_ARGS__, NULL})
 
+static void add_failed(struct fixture *fixture, const uint64_t *frames, uint32_t count,
+                       double weight)
+{
+    uint32_t stack = recording_builder_add_stack(fixture->builder, frames, count, 0);
+    recording_builder_add_alloc(fixture->builder, fixture->thread,
+                                (struct malloctap_sample){.head.stack = stack,
+                                                          .ticks = 2000,
+                                                          .size = 10,
+                                                          .weight = weight,
+                                                          .flags = MALLOCTAP_SAMPLE_FAILED});
+}
+
 static const struct ranking_row *function_row(const struct fixture *fixture, const char *name)
 {
     for (size_t i = 0; i < fixture->ranking.count; i++)
@@ -261,6 +273,27 @@ static void samples_without_a_stack_are_a_row(void **state)
     end(&f);
 }
 
+/* A call that failed asked for no bytes: it adds nothing to what is ranked, and is a call. */
+static void a_row_has_all_its_calls_whatever_it_is_ranked_by(void **state)
+{
+    for (int callers = 0; callers < 2; callers++) {
+        struct fixture f;
+        begin(&f);
+        uint32_t orchard = add_orchard(&f);
+        const uint64_t plain[] = {within(orchard_plain, orchard), within(orchard_rust, orchard)};
+        const uint64_t failing[] = {within(orchard_old_rust, orchard)};
+        add(&f, plain[0], within(orchard_cxx, orchard), 0, 10);
+        add_failed(&f, plain, 2, 20);
+        add_failed(&f, failing, 1, 40);
+        rank(&f,
+             (struct ranking_query){.by = RANKING_BY_BYTES, .depth = 1, .callers = callers != 0});
+        assert_int_equal(f.ranking.count, callers ? 2 : 1);
+        assert_true(function_row(&f, "orchard_plain")->sums.calls.value == 30);
+        assert_int_equal(function_row(&f, "orchard_plain")->merged, 2);
+        end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_function_that_calls_itself_counts_once),
         cmocka_unit_test(a_wrapper_is_not_the_common_function),
         cmocka_unit_test(samples_without_a_stack_are_a_row),
+        cmocka_unit_test(a_row_has_all_its_calls_whatever_it_is_ranked_by),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
