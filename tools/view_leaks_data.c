@@ -115,6 +115,15 @@ void view_leaks_print_json(const struct view_leaks *view, FILE *out)
     emit_json_print(object, out);
 }
 
+/* Empty where there is none: of a path that only shrank. */
+static void csv_moment(struct emit_csv *csv, const struct view_leaks *view, uint64_t ticks)
+{
+    if (ticks)
+        emit_csv_count(csv, malloctap_recording_ns(view->recording, ticks));
+    else
+        emit_csv_text(csv, NULL);
+}
+
 void view_leaks_print_csv(const struct view_leaks *view, FILE *out)
 {
     static const char *const titles[] = {"bytes",         "bytes_stderr", "blocks",
@@ -127,14 +136,16 @@ void view_leaks_print_csv(const struct view_leaks *view, FILE *out)
     for (size_t i = 0; i < view_leaks_shown(view); i++) {
         const struct leaks_row *row = &view->groups.rows[i];
         const struct leaks_sums *sums = &row->sums;
-        const struct malloctap_recording *recording = view->recording;
         emit_csv_number(&csv, sums->bytes.value);
         emit_csv_number(&csv, estimate_stderr(sums->bytes));
         emit_csv_number(&csv, sums->blocks.value);
         emit_csv_number(&csv, estimate_stderr(sums->blocks));
-        emit_csv_count(&csv, malloctap_recording_ns(recording, sums->first_ticks));
-        emit_csv_count(&csv, malloctap_recording_ns(recording, sums->last_ticks));
-        emit_csv_count(&csv, view_leaks_age_ns(view, sums));
+        csv_moment(&csv, view, sums->first_ticks);
+        csv_moment(&csv, view, sums->last_ticks);
+        if (sums->records)
+            emit_csv_count(&csv, view_leaks_age_ns(view, sums));
+        else
+            emit_csv_text(&csv, NULL);
         emit_csv_count(&csv, sums->records);
         view_frames_csv(&view->groups.paths.items[row->path], &csv);
         emit_csv_end(&csv);

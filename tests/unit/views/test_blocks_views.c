@@ -97,6 +97,7 @@ static void leaks_between_two_moments(void **state)
     query.from_ns = 2500000000;
     query.at_ns = 4500000000;
     check_leaks(builder, query, NULL, EMIT_TEXT, "leaks-growth.txt");
+    check_leaks(builder, query, NULL, EMIT_CSV, "leaks-growth.csv");
     recording_builder_destroy(builder);
 }
 
