@@ -121,6 +121,8 @@ bool control_send(struct control *control, const struct control_orders *orders,
                   uint64_t patience_ns)
 {
     struct malloctap_control *current = &control->header->control;
+    uint32_t mode = orders->mode ? orders->mode : control->header->mode;
+    __atomic_fetch_or(&current->modes, 1u << mode, __ATOMIC_RELAXED);
     __atomic_store_n(&current->mode, orders->mode, __ATOMIC_RELAXED);
     __atomic_store_n(&current->calls, orders->calls, __ATOMIC_RELAXED);
     __atomic_store_n(&current->bytes, orders->bytes, __ATOMIC_RELAXED);

@@ -2,6 +2,7 @@
 #include "view_counters.h"
 
 #include <math.h>
+#include <string.h>
 
 uint64_t view_failed(const struct malloctap_counters *counters)
 {
@@ -108,6 +109,45 @@ json_object *view_lost_json(const struct malloctap_recording *recording)
     for (int i = 0; i < LOSSES; i++)
         json_object_object_add(object, loss_texts[i].name, emit_json_count(losses[i]));
     return object;
+}
+
+uint64_t view_unrecorded(const struct malloctap_recording *recording, uint64_t until_ns)
+{
+    const struct malloctap_header *header = malloctap_recording_header(recording);
+    struct malloctap_counters totals;
+    malloctap_recording_totals(recording, &totals);
+    bool lost_later =
+        header->lost_since && malloctap_recording_ns(recording, header->lost_since) > until_ns;
+    return totals.uncounted +
+           (lost_later ? 0 : header->lost.records_no_space + totals.samples_lost);
+}
+
+uint64_t view_under_way(const struct malloctap_recording *recording, uint32_t tid)
+{
+    struct malloctap_thread_slot slot;
+    uint64_t threads = 0;
+    if (!malloctap_recording_orphaned(recording))
+        return 0;
+    for (uint64_t position = 0; malloctap_recording_next_thread(recording, &position, &slot);)
+        threads += slot.state == MALLOCTAP_THREAD_LIVE && (!tid || slot.tid == tid);
+    return threads;
+}
+
+uint64_t view_uncovered(const struct malloctap_recording *recording, uint64_t logged)
+{
+    struct malloctap_counters totals;
+    malloctap_recording_totals(recording, &totals);
+    uint64_t counted = view_calls(&totals) - totals.frees_null;
+    bool running = !strcmp(view_state_name(recording), "running");
+    return !running && counted > logged + view_under_way(recording, 0) ? counted - logged : 0;
+}
+
+void view_switched_text(const struct malloctap_recording *recording, bool live, FILE *out)
+{
+    if (malloctap_recording_switched(recording))
+        fprintf(out, "NOT COMPLETE: what is recorded was switched meanwhile; %s.\n",
+                live ? "a block may be missing, and one whose end went unrecorded is still shown"
+                     : "calls may be missing");
 }
 
 /* ---- estimates ------------------------------------------------------------------------------- */

@@ -29,6 +29,22 @@ void view_counters_add(json_object *object, const struct malloctap_counters *cou
 void view_lost_text(const struct malloctap_recording *recording, FILE *out);
 json_object *view_lost_json(const struct malloctap_recording *recording);
 
+/* Calls that left no record for want of space or otherwise, up to a moment: nanoseconds from the
+ * start. What a bounded ring overwrote is not among them. */
+uint64_t view_unrecorded(const struct malloctap_recording *recording, uint64_t until_ns);
+
+/* Calls that a killed program may have counted and not recorded yet: one in each of its threads, or
+ * in the one with that number. */
+uint64_t view_under_way(const struct malloctap_recording *recording, uint32_t tid);
+
+/* Calls that were counted, but for those under way, beyond `logged` ones; frees of NULL do not
+ * count. 0 while the program runs: counters are ahead of what was read. */
+uint64_t view_uncovered(const struct malloctap_recording *recording, uint64_t logged);
+
+/* Says, where what is recorded was switched while the program ran, what that means: for calls, or
+ * for which blocks are live. */
+void view_switched_text(const struct malloctap_recording *recording, bool live, FILE *out);
+
 /* "1.2 s ± 0.1 s": an estimate with one standard error, as `figure` prints it; without an error
  * where nothing is estimated. */
 struct view_estimate {

@@ -47,7 +47,7 @@ static json_object *side_json(const struct view_diff *view, enum diff_side side)
     ADD("recording", emit_json_text(malloctap_recording_path(stacks->recording)));
     ADD("command_line", emit_json_text(header->command_line));
     ADD("mode", emit_json_text(view_mode_name(header->mode)));
-    ADD("exact", json_object_new_boolean(view_stacks_logged(stacks)));
+    ADD("exact", json_object_new_boolean(view_stacks_exact(stacks)));
     ADD("duration_ns", emit_json_number(view->seconds[side] * 1e9));
     ADD("samples", emit_json_count(stacks->aggregate.all.samples));
     ADD("since_ns",

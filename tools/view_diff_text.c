@@ -79,25 +79,47 @@ static void print_side(const struct view_diff *view, const char *label, enum dif
     fputc('\n', out);
 }
 
+/* What of one side is not in the figures. */
+static void print_missing(const struct view_diff *view, enum diff_side side, FILE *out)
+{
+    const struct view_stacks *stacks = &view->sides[side];
+    const char *name = side == DIFF_OLD ? "old" : "new";
+    uint64_t missing = view_stacks_missing(stacks);
+    double coverage = view_stacks_coverage(stacks);
+    if (stacks->aggregate.partial)
+        fprintf(out, "Of the %s one only what came after %s is known whole.\n", name,
+                emit_duration((double)stacks->aggregate.since_ns).text);
+    if (missing && !view_stacks_exact(stacks))
+        fprintf(out, "Of the %s one %s call%s not in the log.\n", name,
+                emit_count((double)missing).text, missing == 1 ? " is" : "s are");
+    if (!isnan(coverage))
+        fprintf(out, "The samples of the %s one stand for %s of its calls.\n", name,
+                emit_percent(coverage).text);
+    if (malloctap_recording_switched(stacks->recording) && !view_stacks_exact(stacks)) {
+        fprintf(out, "The %s one is ", name);
+        view_switched_text(stacks->recording, view->query.by == RANKING_BY_LIVE, out);
+    }
+}
+
 static void print_caveats(const struct view_diff *view, FILE *out)
 {
+    const struct view_stacks *old = &view->sides[DIFF_OLD], *new = &view->sides[DIFF_NEW];
     double ratio = view->seconds[DIFF_NEW] / view->seconds[DIFF_OLD];
     if (!view->query.per_second && (ratio > 1 + DURATIONS_DIFFER || ratio < 1 - DURATIONS_DIFFER))
         fprintf(out, "The new one lasted %.2f times as long; --per-second compares rates.\n",
                 ratio);
     if (!view_diff_same_mode(view))
-        fputs("One is a log and exact, the other is estimated from samples.\n", out);
-    for (enum diff_side side = DIFF_OLD; side < DIFF_SIDES; side++)
-        if (view->sides[side].aggregate.partial)
-            fprintf(out, "Of the %s one only what came after %s is known whole.\n",
-                    side == DIFF_OLD ? "old" : "new",
-                    emit_duration((double)view->sides[side].aggregate.since_ns).text);
+        fprintf(out, "One is a log%s, the other is estimated from samples.\n",
+                view_stacks_exact(old) || view_stacks_exact(new) ? " and exact" : "");
+    print_missing(view, DIFF_OLD, out);
+    print_missing(view, DIFF_NEW, out);
 }
 
 static void print_heading(const struct view_diff *view, FILE *out)
 {
-    bool exact =
-        view_stacks_logged(&view->sides[DIFF_OLD]) && view_stacks_logged(&view->sides[DIFF_NEW]);
+    const struct view_stacks *old = &view->sides[DIFF_OLD], *new = &view->sides[DIFF_NEW];
+    bool exact = view_stacks_exact(old) && view_stacks_exact(new);
+    bool logged = view_stacks_logged(old) && view_stacks_logged(new);
     fputs(view->query.per_second ? "A second: " : "In all: ", out);
     for (enum ranking_by by = 0; by < RANKING_BYS; by++)
         print_whole(view, by, out);
@@ -107,8 +129,9 @@ static void print_heading(const struct view_diff *view, FILE *out)
     print_caveats(view, out);
     fprintf(out, "Call paths by change in %s%s%s.\n", ranking_by_name(view->query.by),
             view->query.per_second ? " a second" : "",
-            exact ? "; every call was logged, figures are exact"
-                  : "; ± one standard error, * where the change is more than two");
+            exact    ? "; every call was logged, figures are exact"
+            : logged ? "; NOT EXACT, from a log that is not complete"
+                     : "; ± one standard error, * where the change is more than two");
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

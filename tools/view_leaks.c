@@ -7,49 +7,11 @@
 
 /* ---- what is known --------------------------------------------------------------------------- */
 
-/* Calls that should be in a log and are not, by the counters, which are exact in every mode. Where
- * the program was killed, each of its threads may have counted a call that it had not logged yet.
- */
-static uint64_t uncovered_calls(const struct view_leaks *view)
-{
-    struct malloctap_counters totals;
-    struct malloctap_thread_slot slot;
-    const char *state = view_state_name(view->recording);
-    uint64_t slack = 0;
-    if (!view->at_end || view->running)
-        return 0;
-    malloctap_recording_totals(view->recording, &totals);
-    if (strcmp(state, "finished"))
-        for (uint64_t at = 0; malloctap_recording_next_thread(view->recording, &at, &slot);)
-            slack += slot.state == MALLOCTAP_THREAD_LIVE;
-    uint64_t counted = view_calls(&totals) - totals.frees_null;
-    return counted > view->leaks.live.logged + slack ? counted - view->leaks.live.logged : 0;
-}
-
 /* Records that were lost as the losses tell, up to the moment that is looked at. */
 static uint64_t lost_records(const struct view_leaks *view)
 {
-    const struct malloctap_header *header = malloctap_recording_header(view->recording);
-    struct malloctap_counters totals;
-    malloctap_recording_totals(view->recording, &totals);
-    uint64_t lost = header->lost.records_overwritten + totals.uncounted;
-    bool before_lost = header->lost_since &&
-                       malloctap_recording_ns(view->recording, header->lost_since) > view->now_ns;
-    if (!before_lost)
-        lost += header->lost.records_no_space + totals.samples_lost;
-    return lost;
-}
-
-/* Was something else recorded for a while than what the blocks are judged by? At the end of a log
- * the counters would tell. */
-static bool was_switched(const struct view_leaks *view)
-{
-    const struct malloctap_control *control = &malloctap_recording_header(view->recording)->control;
-    if (view->leaks.live.logged && view->leaks.live.sampled)
-        return true;
-    if (view->logged)
-        return control->generation && !view->at_end;
-    return control->mode && control->mode != MALLOCTAP_MODE_SAMPLE;
+    return malloctap_recording_header(view->recording)->lost.records_overwritten +
+           view_unrecorded(view->recording, view->now_ns);
 }
 
 static void judge(struct view_leaks *view)
@@ -58,9 +20,11 @@ static void judge(struct view_leaks *view)
     const struct live *live = &view->leaks.live;
     uint64_t lost = lost_records(view);
     view->logged = header->mode == MALLOCTAP_MODE_LOG && !live->sampled;
-    uint64_t uncovered = view->logged ? uncovered_calls(view) : 0;
+    /* At its end, when they have come to rest, the counters tell what is not in a log. */
+    bool counters_tell = view->logged && view->at_end && !view->running;
+    uint64_t uncovered = counters_tell ? view_uncovered(view->recording, live->logged) : 0;
     view->missing = uncovered > lost ? uncovered : lost;
-    view->switched = was_switched(view);
+    view->switched = malloctap_recording_switched(view->recording) && !counters_tell;
     view->complete = !view->missing && !view->leaks.damaged && !view->switched && !live->untracked;
 }
 

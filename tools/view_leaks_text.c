@@ -107,9 +107,7 @@ static void print_missing(const struct view_leaks *view, FILE *out)
         fputs(".\n", out);
     }
     if (view->switched)
-        fputs("NOT COMPLETE: what is recorded was switched meanwhile; a block whose end went "
-              "unrecorded is still shown.\n",
-              out);
+        view_switched_text(view->recording, true, out);
     if (header->overwritten_until)
         fprintf(out, "NOT COMPLETE: the ring has everything only from %s on. ",
                 moment(view, header->overwritten_until).text);

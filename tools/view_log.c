@@ -218,14 +218,15 @@ static void print_header(const struct view_log *log)
                 log->query->stacks ? ",stack" : "");
     if (log->format != EMIT_TEXT)
         return;
-    fputs(header->mode == MALLOCTAP_MODE_LOG
+    bool switched = malloctap_recording_switched(log->recording);
+    fputs(header->mode == MALLOCTAP_MODE_LOG && !switched
               ? "Every call, in order of time"
               : "Sampled calls, in order of time; one marked xN stands for N calls",
           log->out);
-    if (header->control.mode != 0 && header->control.mode != header->mode)
-        fputs(
-            ".\nThe mode was changed while it ran: lines without xN are of a log, which has every call",
-            log->out);
+    if (switched)
+        fputs(".\nWhat is recorded was switched while it ran: lines without xN are of a log, which "
+              "has every call of its time",
+              log->out);
     fputs(".\nLost: ", log->out);
     view_lost_text(log->recording, log->out);
     fputs(".\n", log->out);

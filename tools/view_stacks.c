@@ -3,6 +3,9 @@
 
 #include "view_counters.h"
 
+#include <math.h>
+#include <string.h>
+
 /* ---- what is ranked -------------------------------------------------------------------------- */
 
 static int explain(struct malloctap_error *error, const struct malloctap_recording *recording,
@@ -67,11 +70,53 @@ bool view_stacks_logged(const struct view_stacks *view)
     return view->aggregate.logged && view->aggregate.logged == view->aggregate.all.samples;
 }
 
+/* Counters are of the whole run, and while it goes on they are ahead of what was read. */
+static bool counters_tell(const struct view_stacks *view)
+{
+    return !view->aggregate.partial && strcmp(view_state_name(view->recording), "running");
+}
+
+uint64_t view_stacks_missing(const struct view_stacks *view)
+{
+    uint64_t counted = view->exact.calls, logged = view->aggregate.logged;
+    return counters_tell(view) && view_stacks_logged(view) && counted > logged ? counted - logged
+                                                                               : 0;
+}
+
+bool view_stacks_exact(const struct view_stacks *view)
+{
+    const struct aggregate_query *calls = &view->query.calls;
+    uint64_t until_ns = calls->until_ns && !calls->live ? calls->until_ns : UINT64_MAX;
+    if (!view_stacks_logged(view) || view->aggregate.damaged ||
+        view_unrecorded(view->recording, until_ns))
+        return false;
+    if (!counters_tell(view))
+        return !malloctap_recording_switched(view->recording);
+    if (calls->live && view_uncovered(view->recording, view->aggregate.live_logged))
+        return false;
+    return view_stacks_missing(view) <= view_under_way(view->recording, calls->tid);
+}
+
+/*
+ * Estimated and exact totals differ by chance. When they differ by more than four of the standard
+ * errors that the exact total leads one to expect, it is not chance: records are missing, and the
+ * reader must know what the rest stands for.
+ */
+double view_stacks_coverage(const struct view_stacks *view)
+{
+    struct estimate calls = view->aggregate.all.calls;
+    double exact = (double)view->exact.calls;
+    if (view->aggregate.partial || view_stacks_logged(view) || calls.value <= 0 || exact <= 0)
+        return NAN;
+    double expected_error = sqrt(calls.variance * exact / calls.value);
+    return fabs(calls.value - exact) > 4 * expected_error + 0.5 ? calls.value / exact : NAN;
+}
+
 double view_stacks_total(const struct view_stacks *view, bool *exact)
 {
     enum ranking_by by = view->query.ranking.by;
     bool counted = !view->aggregate.partial && (by == RANKING_BY_CALLS || by == RANKING_BY_BYTES);
-    *exact = counted || view_stacks_logged(view);
+    *exact = counted || view_stacks_exact(view);
     if (counted)
         return (double)(by == RANKING_BY_CALLS ? view->exact.calls : view->exact.bytes);
     return ranking_key(&view->aggregate.all, by).value;

@@ -43,6 +43,15 @@ double view_stacks_share(const struct view_stacks *view, const struct ranking_ro
 /* Is all that is ranked from a log, so that no figure is an estimate? */
 bool view_stacks_logged(const struct view_stacks *view);
 
+/* Is it, and is no call missing, so that every figure is exact? */
+bool view_stacks_exact(const struct view_stacks *view);
+
+/* Calls that were counted and are not in the log that is ranked, as far as counters tell. */
+uint64_t view_stacks_missing(const struct view_stacks *view);
+
+/* The share of all calls for which the samples stand, or NaN where it differs from 1 by chance. */
+double view_stacks_coverage(const struct view_stacks *view);
+
 /* The whole of which rows are shares: of the whole run what was counted, else what all samples
  * stand for. */
 double view_stacks_total(const struct view_stacks *view, bool *exact);

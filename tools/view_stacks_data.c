@@ -70,6 +70,7 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
                          : emit_json_count(view->exact.bytes));
     ADD("samples", emit_json_count(aggregate->all.samples));
     ADD("logged", emit_json_count(aggregate->logged));
+    ADD("exact", json_object_new_boolean(view_stacks_exact(view)));
     ADD("preempted", emit_json_count(aggregate->classes[MALLOCTAP_PROBE_PREEMPTED].samples));
 #undef ADD
     json_object_object_add(object, "lost", view_lost_json(view->recording));

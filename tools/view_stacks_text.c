@@ -111,44 +111,23 @@ void view_stacks_rows_text(const struct view_stacks *view, FILE *out)
 
 /* ---- heading --------------------------------------------------------------------------------- */
 
-/*
- * Estimated and exact totals differ by chance. When they differ by more than four of the standard
- * errors that the exact total leads one to expect, it is not chance: records are missing, and the
- * reader must know what the rest stands for.
- */
-static void print_sampled_coverage(const struct view_stacks *view, FILE *out)
-{
-    struct estimate calls = view->aggregate.all.calls;
-    double exact = (double)view->exact.calls;
-    if (calls.value <= 0 || exact <= 0)
-        return;
-    double expected_error = sqrt(calls.variance * exact / calls.value);
-    if (fabs(calls.value - exact) > 4 * expected_error + 0.5)
-        fprintf(out, "The samples at hand stand for %s of these calls.\n",
-                emit_percent(calls.value / exact).text);
-}
-
-/* In a log chance has no part. While the program runs, counters are ahead of what was read. */
-static void print_logged_coverage(const struct view_stacks *view, FILE *out)
-{
-    double missing = (double)view->exact.calls - view->aggregate.all.calls.value;
-    if (missing > 0 && strcmp(view_state_name(view->recording), "running"))
-        fprintf(out, "Of these calls %s %s not in the log.\n", emit_count(missing).text,
-                missing == 1 ? "is" : "are");
-}
-
 static void print_coverage(const struct view_stacks *view, FILE *out)
 {
     uint64_t lost_since = malloctap_recording_header(view->recording)->lost_since;
     if (lost_since)
         fprintf(out, "Records are missing from %s on: there was no space.\n",
                 emit_duration((double)malloctap_recording_ns(view->recording, lost_since)).text);
-    if (view->aggregate.partial)
-        return;
-    if (view_stacks_logged(view))
-        print_logged_coverage(view, out);
-    else
-        print_sampled_coverage(view, out);
+    if (!view_stacks_exact(view))
+        view_switched_text(view->recording, view->query.ranking.by == RANKING_BY_LIVE, out);
+    uint64_t missing = view_stacks_missing(view);
+    if (missing)
+        fprintf(out, "Of these calls %s %s not in the log%s.\n", emit_count((double)missing).text,
+                missing == 1 ? "is" : "are",
+                view_stacks_exact(view) ? ": the process ended meanwhile" : "");
+    double coverage = view_stacks_coverage(view);
+    if (!isnan(coverage))
+        fprintf(out, "The samples at hand stand for %s of these calls.\n",
+                emit_percent(coverage).text);
 }
 
 static void print_calls(const struct view_stacks *view, FILE *out)
@@ -236,8 +215,9 @@ static void print_basis(const struct view_stacks *view, FILE *out)
     fprintf(out, "%s ranked by %s; %s",
             view->query.ranking.callers ? "Functions, with all calls under each," : "Call paths",
             names[by],
-            view_stacks_logged(view) ? "every call was logged, figures are exact"
-                                     : "figures are estimates ± one standard error");
+            view_stacks_exact(view)    ? "every call was logged, figures are exact"
+            : view_stacks_logged(view) ? "NOT EXACT, from a log that is not complete"
+                                       : "figures are estimates ± one standard error");
     if (by != RANKING_BY_CALLS && by != RANKING_BY_BYTES)
         fprintf(out, "; %s in all", figure(ranking_key(&view->aggregate.all, by), by).text);
     fputs(".\n", out);

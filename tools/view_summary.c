@@ -163,6 +163,8 @@ static void print_hottest(const struct summary *summary, FILE *out)
     else
         fprintf(out, "Hottest call paths, of %s calls that obtain memory:\n",
                 emit_count((double)hottest->exact.calls).text);
+    if (!view_stacks_exact(hottest))
+        view_switched_text(summary->recording, false, out);
     view_stacks_rows_text(hottest, out);
     view_notes_text(hottest->symbols, out);
 }

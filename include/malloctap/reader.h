@@ -74,6 +74,10 @@ uint64_t malloctap_recording_duration_ns(struct malloctap_recording *recording);
  * became another program by exec. Also true of a copy of an unfinished recording. */
 bool malloctap_recording_orphaned(const struct malloctap_recording *recording);
 
+/* True when the process was told to record something else than at its start, for a while at least,
+ * or may have been: calls may be missing that no loss tells of. */
+bool malloctap_recording_switched(const struct malloctap_recording *recording);
+
 /* ---- threads and counters ------------------------------------------------------------------ */
 
 /* Copy the next used slot at or after *position (start with 0) and advance *position. Returns false

@@ -195,9 +195,9 @@ struct malloctap_losses {
  */
 struct malloctap_control {
     uint32_t generation;
-    uint32_t seen; /* the last generation that some thread obeyed */
-    uint32_t mode; /* enum malloctap_mode from now on; 0: as it was at the start */
-    uint32_t reserved;
+    uint32_t seen;  /* the last generation that some thread obeyed */
+    uint32_t mode;  /* enum malloctap_mode from now on; 0: as it was at the start */
+    uint32_t modes; /* 1 << enum malloctap_mode of each that was ever asked for */
     uint64_t calls; /* one in so many calls is sampled from now on; 0: as at the start */
     uint64_t bytes; /* one sample in so many bytes; 0: as at the start */
 };

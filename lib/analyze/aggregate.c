@@ -191,6 +191,7 @@ int aggregate_read(const struct malloctap_recording *recording, struct aggregate
     source_close(&source);
     live_settle(&reading.live);
     ret->untracked = reading.live.untracked;
+    ret->live_logged = reading.live.logged;
     add_live(ret, &reading.live);
     live_deinit(&reading.live);
     for (size_t i = 0; i < ret->stack_count; i++)

@@ -57,9 +57,10 @@ struct aggregate {
     struct aggregate_sums all;
     struct aggregate_class classes[MALLOCTAP_PROBES]; /* NONE: of samples that were not probed */
     struct waiting waiting;
-    uint64_t logged;    /* how many of the samples are calls in a log, every one of its time */
-    uint64_t untracked; /* blocks whose end would not have been recorded; not among the live */
-    uint64_t damaged;   /* chunks that could not be read to their end */
+    uint64_t logged;      /* how many of the samples are calls in a log, every one of its time */
+    uint64_t untracked;   /* blocks whose end would not have been recorded; not among the live */
+    uint64_t live_logged; /* calls in a log that the live blocks follow from, of all threads */
+    uint64_t damaged;     /* chunks that could not be read to their end */
     struct malloctap_error first_damage;
     /* The calls summed up are those from here on: later than asked where a bounded ring has
      * overwritten what was before, of which only some threads' records are left. */

@@ -69,7 +69,7 @@ void footprints_read(const struct malloctap_recording *recording, struct footpri
     const struct malloctap_header *header = malloctap_recording_header(recording);
     struct reading reading = {.recording = recording, .footprints = ret};
     *ret = (struct footprints){0};
-    if (header->overwritten_until || header->lost_since || header->control.mode)
+    if (header->overwritten_until || header->lost_since || malloctap_recording_switched(recording))
         return;
     bool complete = read_events(&reading) && reading.live.sampled && !reading.live.untracked;
     if (complete && header->rss_bytes)

@@ -216,3 +216,9 @@ bool malloctap_recording_orphaned(const struct malloctap_recording *recording)
 {
     return recording->header.state != MALLOCTAP_STATE_FINISHED && !reader_writer_alive(recording);
 }
+
+bool malloctap_recording_switched(const struct malloctap_recording *recording)
+{
+    const struct malloctap_header *header = &recording->header;
+    return header->control.generation && header->control.modes != 1u << header->mode;
+}

@@ -168,6 +168,45 @@ class Worker:
         check_equal(self.process.wait(), 0, "worker's exit")
 
 
+def check_switched(place, recording):
+    """Every view says that not all is there, which no loss tells."""
+    check(not view("leaks", recording)["complete"], "leaks calls itself complete")
+    check(not view("stacks", recording)["exact"], "stacks calls itself exact")
+    check_equal(view("summary", recording)["memory"]["end"], None, "memory at the end")
+    for command, words in ((["leaks"], b"NOT COMPLETE"), (["stacks", "--by", "live"], b"switched"),
+                           (["log", "-n", 1], b"switched"),
+                           (["diff", recording], b"The old one is NOT COMPLETE")):
+        said = run([MALLOCTAP, *command, recording], place).stdout
+        check(words in said, f"{command} says nothing of it: {said[:1000]}")
+        for claim in (b"Every call", b"every call was logged", b"figures are exact"):
+            check(claim not in said, f"{command} claims too much: {said[:1000]}")
+
+
+def test_off_for_a_while_is_told(place):
+    for mode in ("log", "sample"):
+        worker = Worker(place, mode=mode, calls=16, ring=0)
+        worker.work(100)
+        worker.order("off")
+        worker.work(1000)
+        check(not view("leaks", worker.recording)["exact"], f"{mode}: exact while it is off")
+        worker.order("on")
+        worker.work(100)
+        worker.end()
+        check_switched(place, worker.recording)
+        worker.recording.unlink()
+
+
+def test_another_rate_is_no_switch(place):
+    worker = Worker(place, mode="sample", calls=64, ring=0)
+    worker.work(1000)
+    worker.order("calls=16")
+    worker.work(3000)
+    worker.order("on")
+    worker.work(1000)
+    worker.end()
+    check(view("leaks", worker.recording)["complete"], "not complete at another rate")
+
+
 def test_orders_while_it_runs(place):
     worker = Worker(place, mode="sample", calls=64, bytes="1G", ring=0)
     worker.work(1000)

@@ -135,7 +135,9 @@ static void missing_records_make_it_unknown(void **state)
         RECORDING_BUILDER_START_TICKS + 5;
     assert_unknown(fixture);
     recording_builder_header(fixture->builder)->overwritten_until = 0;
-    recording_builder_header(fixture->builder)->control.mode = MALLOCTAP_MODE_SAMPLE;
+    recording_builder_header(fixture->builder)->control.generation = 2;
+    recording_builder_header(fixture->builder)->control.modes =
+        1u << MALLOCTAP_MODE_COUNT | 1u << MALLOCTAP_MODE_SAMPLE;
     assert_unknown(fixture);
 }
 

@@ -44,7 +44,7 @@ static const struct field fields[] = {
     X(backend_object) X(options) X(unslotted) X(exited) X(extent_count) X(reserved2) X(extents)
 #undef X
 #define X(name) FIELD(malloctap_control, name)
-    X(generation) X(seen) X(mode) X(reserved) X(calls) X(bytes)
+    X(generation) X(seen) X(mode) X(modes) X(calls) X(bytes)
 #undef X
 #define X(name) FIELD(malloctap_losses, name)
     MALLOCTAP_LOSSES(X)

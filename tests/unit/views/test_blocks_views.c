@@ -3,6 +3,7 @@
 #include "printed.h"
 #include "view_diff.h"
 #include "view_leaks.h"
+#include "view_stacks.h"
 #include "views_recording.h"
 
 #include <setjmp.h>
@@ -178,6 +179,51 @@ static void calls_that_are_not_in_the_log_are_missed(void **state)
     recording_builder_destroy(builder);
 }
 
+static void assert_stacks_exact(struct recording_builder *builder, bool live, bool exact,
+                                uint64_t missing)
+{
+    struct malloctap_recording *recording = views_recording_open(builder);
+    const struct view_stacks_query query = {.calls = {.ops = AGGREGATE_OPS_ALLOC, .live = live},
+                                            .op = "malloc"};
+    struct malloctap_error error;
+    struct view_stacks view;
+    assert_int_equal(view_stacks_create(recording, query, &view, &error), 0);
+    assert_int_equal(view_stacks_exact(&view), exact);
+    assert_int_equal(view_stacks_missing(&view), missing);
+    view_stacks_destroy(&view);
+    malloctap_recording_close(recording);
+}
+
+/* Of allocations nothing may be missing for their number to be exact; for what is live, nothing. */
+static void stacks_of_a_log_are_exact_where_no_call_is_missing(void **state)
+{
+    struct recording_builder *builder = build_log();
+    assert_stacks_exact(builder, true, true, 0);
+    struct malloctap_thread_slot *slot = recording_builder_add_thread(builder, 4712, "worker");
+    slot->counters.frees = 7;
+    assert_stacks_exact(builder, false, true, 0);
+    assert_stacks_exact(builder, true, false, 0);
+    slot->counters.calls[MALLOCTAP_OP_MALLOC][3] = 2;
+    assert_stacks_exact(builder, false, false, 2);
+    recording_builder_destroy(builder);
+}
+
+/* Counted, and then the process was killed: one call in each thread that lived. */
+static void a_call_under_way_is_not_missing(void **state)
+{
+    struct recording_builder *builder = build_log();
+    struct malloctap_header *header = recording_builder_header(builder);
+    struct malloctap_thread_slot *slot = recording_builder_add_thread(builder, 4712, "worker");
+    header->state = MALLOCTAP_STATE_RUNNING;
+    header->pid = UINT32_MAX; /* no process has it */
+    slot->state = MALLOCTAP_THREAD_LIVE;
+    slot->counters.calls[MALLOCTAP_OP_MALLOC][3] = 1;
+    assert_stacks_exact(builder, true, true, 1);
+    slot->counters.calls[MALLOCTAP_OP_MALLOC][3] = 3;
+    assert_stacks_exact(builder, true, false, 3);
+    recording_builder_destroy(builder);
+}
+
 /* It may have been switched to something else and back: the counters tell only at the end. */
 static void a_switched_log_is_exact_only_where_nothing_is_missing(void **state)
 {
@@ -224,12 +270,11 @@ static void counting_alone_tells_of_no_blocks(void **state)
 
 /* ---- differences ----------------------------------------------------------------------------- */
 
-static void check_diff(struct view_diff_query query, enum emit_format format, const char *name)
+static void check_diff_of(struct recording_builder *old, struct recording_builder *new,
+                          struct view_diff_query query, enum emit_format format, const char *name)
 {
-    struct recording_builder *log = build_log();
-    struct views_recording samples = views_recording_create();
-    struct malloctap_recording *recordings[DIFF_SIDES] = {views_recording_open(samples.builder),
-                                                          views_recording_open(log)};
+    struct malloctap_recording *recordings[DIFF_SIDES] = {views_recording_open(old),
+                                                          views_recording_open(new)};
     struct output output = output_begin();
     struct malloctap_error error = {{0}};
     struct view_diff view;
@@ -240,8 +285,32 @@ static void check_diff(struct view_diff_query query, enum emit_format format, co
     assert_golden(&output, name);
     for (enum diff_side side = DIFF_OLD; side < DIFF_SIDES; side++)
         malloctap_recording_close(recordings[side]);
+}
+
+static void check_diff(struct view_diff_query query, enum emit_format format, const char *name)
+{
+    struct recording_builder *log = build_log();
+    struct views_recording samples = views_recording_create();
+    check_diff_of(samples.builder, log, query, format, name);
     recording_builder_destroy(samples.builder);
     recording_builder_destroy(log);
+}
+
+/* What is missing of either is said, and nothing is called exact. */
+static void diff_of_logs_that_miss_calls(void **state)
+{
+    struct recording_builder *old = build_log(), *new = build_log();
+    struct malloctap_thread_slot *slot = recording_builder_add_thread(old, 4712, "worker");
+    slot->counters.calls[MALLOCTAP_OP_MALLOC][3] = 1;
+    recording_builder_header(new)->control.generation = 2;
+    recording_builder_add_thread(new, 4712, "worker")->counters.frees = 3;
+    add_call(new, 1,
+             (struct recording_builder_call){
+                 .op = MALLOCTAP_OP_FREE, .ticks = 4100000000, .address = 0x3000});
+    const struct view_diff_query by_live = {.by = RANKING_BY_LIVE, .rows_max = 10};
+    check_diff_of(old, new, by_live, EMIT_TEXT, "diff-incomplete.txt");
+    recording_builder_destroy(old);
+    recording_builder_destroy(new);
 }
 
 static void diff_of_samples_and_a_log(void **state)
@@ -283,10 +352,13 @@ int main(void)
         cmocka_unit_test(leaks_of_a_damaged_log),
         cmocka_unit_test(later_losses_do_not_count),
         cmocka_unit_test(calls_that_are_not_in_the_log_are_missed),
+        cmocka_unit_test(stacks_of_a_log_are_exact_where_no_call_is_missing),
+        cmocka_unit_test(a_call_under_way_is_not_missing),
         cmocka_unit_test(a_switched_log_is_exact_only_where_nothing_is_missing),
         cmocka_unit_test(leaks_of_samples),
         cmocka_unit_test(counting_alone_tells_of_no_blocks),
         cmocka_unit_test(diff_of_samples_and_a_log),
+        cmocka_unit_test(diff_of_logs_that_miss_calls),
         cmocka_unit_test(diff_of_rates),
         cmocka_unit_test(a_log_has_no_times_to_compare),
     };
