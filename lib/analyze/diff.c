@@ -3,6 +3,7 @@
 
 #include "analyze_memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* ---- figures --------------------------------------------------------------------------------- */
@@ -29,31 +30,48 @@ static double calls_behind(const struct diff *diff, const struct diff_row *row, 
 {
     const struct aggregate_sums *sums = &row->sums[side];
     if (diff->by == RANKING_BY_WAIT)
-        return (double)sums->waited * diff->weight[side];
+        return (double)sums->waited * (1 + diff->excess[side]);
     return diff->by == RANKING_BY_LIVE ? sums->live_blocks.value : sums->calls.value;
 }
 
 /*
  * A path of which one side has no sample, or none that waited, or none of a block that is live, may
- * have been there all the same. Of as many calls as the other side had, so many samples were to be
+ * have been there all the same; and of one that has fewer calls than a log, those that were not
+ * sampled may be the small ones. Of as many calls as are not there, so many samples were to be
  * expected; the standard error of a figure that rests on n samples is a share of 1 / sqrt(n) of it.
  */
 static double unseen_variance(const struct diff *diff, const struct diff_row *row,
                               enum diff_side side, struct estimate change)
 {
-    double other_calls = calls_behind(diff, row, side == DIFF_OLD ? DIFF_NEW : DIFF_OLD);
-    if (calls_behind(diff, row, side) > 0 || !diff->weight[side] || other_calls <= 0)
+    enum diff_side other = side == DIFF_OLD ? DIFF_NEW : DIFF_OLD;
+    double seen = calls_behind(diff, row, side);
+    double missing = calls_behind(diff, row, other) * diff->per[side] / diff->per[other] - seen;
+    bool beside_log = diff->by == RANKING_BY_CALLS && !diff->excess[other];
+    if (missing <= 0 || (seen > 0 && !beside_log))
         return 0;
-    return change.value * change.value * diff->weight[side] / other_calls;
+    return change.value * change.value * diff->excess[side] / missing;
+}
+
+/*
+ * What the variance would be if nothing had changed. The error of a figure that came out low by
+ * chance is as low, too low to tell the two apart: beside a log, two samples where six were to be
+ * expected would be a change. A figure's error is in proportion to the true one, for which that of
+ * the other side stands as well.
+ */
+static double unchanged_variance(struct estimate old, struct estimate new)
+{
+    if (old.value <= 0 || new.value <= 0)
+        return 0;
+    return old.value * (new.variance / new.value) + new.value *(old.variance / old.value);
 }
 
 struct estimate diff_change(const struct diff *diff, const struct diff_row *row)
 {
-    struct estimate change =
-        diff_of(ranking_key(&row->sums[DIFF_OLD], diff->by), diff->per[DIFF_OLD],
-                ranking_key(&row->sums[DIFF_NEW], diff->by), diff->per[DIFF_NEW]);
-    change.variance +=
+    struct estimate old = diff_figure(diff, row, DIFF_OLD), new = diff_figure(diff, row, DIFF_NEW);
+    struct estimate change = {new.value - old.value, old.variance + new.variance};
+    double unseen =
         unseen_variance(diff, row, DIFF_OLD, change) + unseen_variance(diff, row, DIFF_NEW, change);
+    change.variance = fmax(change.variance + unseen, unchanged_variance(old, new));
     return change;
 }
 
@@ -83,8 +101,8 @@ static void add_side(struct diff *diff, const struct diff_input *input, enum dif
 {
     const struct aggregate *aggregate = input->aggregate;
     struct path_frames frames = {0};
-    if (aggregate->logged < aggregate->all.samples)
-        diff->weight[side] = aggregate->all.calls.value / (double)aggregate->all.samples;
+    if (aggregate->all.calls.value > 0)
+        diff->excess[side] = aggregate->all.calls.variance / aggregate->all.calls.value;
     for (size_t i = 0; i < aggregate->stack_count; i++) {
         const struct aggregate_stack *stack = &aggregate->stacks[i];
         path_frames_read(input->recording, input->symbols, stack->stack, &frames);

@@ -31,7 +31,8 @@ struct diff {
     size_t unchanged; /* paths that are exactly as they were */
     enum ranking_by by;
     double per[DIFF_SIDES];
-    double weight[DIFF_SIDES]; /* calls a sample stands for, on average; 0: every call was logged */
+    double excess[DIFF_SIDES]; /* calls that a sample of a call stands for beside that call itself,
+                                * on average of all calls; 0: every call was logged */
     struct paths paths;
     size_t capacity;
 };

@@ -59,7 +59,7 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && !strcmp(a, b));
 }
 
-/* "libx.so" of /usr/lib/libx.so.1.2; the program itself may have another name in another build. */
+/* "libx" of /usr/lib/libx.so.1.2; the program itself may have another name in another build. */
 struct module_name {
     const char *text;
     size_t length;
@@ -71,6 +71,8 @@ static struct module_name module_name(const struct paths *paths, const struct sy
     if (paths->programs[1] && !strcmp(text, paths->programs[1]))
         text = paths->programs[0];
     const char *suffix = strstr(text, ".so");
+    while (suffix && suffix[3] != '.' && suffix[3] != '\0') /* "x.sorted.so" */
+        suffix = strstr(suffix + 1, ".so");
     return (struct module_name){text, suffix ? (size_t)(suffix - text) : strlen(text)};
 }
 
