@@ -58,11 +58,12 @@ static double unseen_variance(const struct diff *diff, const struct diff_row *ro
  * expected would be a change. A figure's error is in proportion to the true one, for which that of
  * the other side stands as well.
  */
-static double unchanged_variance(struct estimate old, struct estimate new)
+static double unchanged_variance(struct estimate before, struct estimate after)
 {
-    if (old.value <= 0 || new.value <= 0)
+    if (before.value <= 0 || after.value <= 0)
         return 0;
-    return old.value * (new.variance / new.value) + new.value *(old.variance / old.value);
+    return before.value / after.value * after.variance +
+           after.value / before.value * before.variance;
 }
 
 struct estimate diff_change(const struct diff *diff, const struct diff_row *row)
