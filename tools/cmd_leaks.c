@@ -136,7 +136,7 @@ static int show(struct malloctap_recording *recording, const struct request *req
 {
     struct malloctap_error error;
     struct view_leaks view;
-    int status = view_check_thread(recording, request->query.tid);
+    int status = view_check_thread(recording, request->query.tid, false);
     if (status)
         return status;
     if (view_leaks_create(recording, request->query, &request->hidden, &view, &error) < 0)

@@ -114,7 +114,7 @@ static int show(struct malloctap_recording *recording, struct view_stacks_query 
 {
     struct malloctap_error error;
     struct view_stacks view;
-    int status = view_check_thread(recording, query.calls.tid);
+    int status = view_check_thread(recording, query.calls.tid, false);
     if (status)
         return status;
     if (view_stacks_create(recording, query, &view, &error) < 0)

@@ -23,7 +23,7 @@ static const struct command_usage usage = {
 static int show(struct malloctap_recording *recording, uint32_t tid, enum emit_format format)
 {
     struct view_threads view;
-    int status = view_check_thread(recording, tid);
+    int status = view_check_thread(recording, tid, true);
     if (status)
         return status;
     view_threads_create(recording, &view);

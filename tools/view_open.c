@@ -43,16 +43,21 @@ int view_parse_thread(uint32_t *ret)
     return 0;
 }
 
-int view_check_thread(const struct malloctap_recording *recording, uint32_t tid)
+int view_check_thread(const struct malloctap_recording *recording, uint32_t tid, bool counters)
 {
     struct malloctap_thread_slot slot;
+    struct malloctap_counters exited;
     for (uint64_t position = 0;
          tid && malloctap_recording_next_thread(recording, &position, &slot);)
         if (slot.tid == tid)
             return 0;
-    return tid ? bad_input("%s: no thread %" PRIu32 " in it; `malloctap threads` lists them",
-                           malloctap_recording_path(recording), tid)
-               : 0;
+    if (!tid || (!counters && malloctap_recording_exited(recording, &exited) > 0))
+        return 0;
+    return bad_input("%s: no thread %" PRIu32 " in it%s; `malloctap threads` lists them",
+                     malloctap_recording_path(recording), tid,
+                     malloctap_recording_exited(recording, &exited) > 0
+                         ? ", or it was summed up with others that have ended"
+                         : "");
 }
 
 void view_warn_unread(const struct malloctap_recording *recording)

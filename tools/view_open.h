@@ -28,8 +28,9 @@ struct malloctap_recording *view_open(const struct command_usage *usage, int arg
 /* The value of --thread, in `optarg`. 0, or an exit status after saying what is wrong. */
 int view_parse_thread(uint32_t *ret);
 
-/* 0, also with tid 0; or an exit status after saying that there is no such thread. */
-int view_check_thread(const struct malloctap_recording *recording, uint32_t tid);
+/* 0, also with tid 0; or an exit status after saying that there is no such thread. Where threads
+ * were summed up, any may be one of them, whose calls are still told apart but not its counters. */
+int view_check_thread(const struct malloctap_recording *recording, uint32_t tid, bool counters);
 
 /* Say on stderr what could not be read of it, if anything: the last thing to do with a recording.
  */

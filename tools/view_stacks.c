@@ -65,15 +65,22 @@ void view_stacks_destroy(struct view_stacks *view)
     aggregate_deinit(&view->aggregate);
 }
 
+bool view_stacks_counted(const struct view_stacks *view)
+{
+    return view->exact.known && !view->aggregate.partial;
+}
+
 bool view_stacks_logged(const struct view_stacks *view)
 {
-    return view->aggregate.logged && view->aggregate.logged == view->aggregate.all.samples;
+    const struct malloctap_header *header = malloctap_recording_header(view->recording);
+    return view->aggregate.logged == view->aggregate.all.samples &&
+           (view->aggregate.logged || header->mode == MALLOCTAP_MODE_LOG);
 }
 
 /* Counters are of the whole run, and while it goes on they are ahead of what was read. */
 static bool counters_tell(const struct view_stacks *view)
 {
-    return !view->aggregate.partial && strcmp(view_state_name(view->recording), "running");
+    return view_stacks_counted(view) && strcmp(view_state_name(view->recording), "running");
 }
 
 uint64_t view_stacks_missing(const struct view_stacks *view)
@@ -106,7 +113,7 @@ double view_stacks_coverage(const struct view_stacks *view)
 {
     struct estimate calls = view->aggregate.all.calls;
     double exact = (double)view->exact.calls;
-    if (view->aggregate.partial || view_stacks_logged(view) || calls.value <= 0 || exact <= 0)
+    if (!view_stacks_counted(view) || view_stacks_logged(view) || calls.value <= 0 || exact <= 0)
         return NAN;
     double expected_error = sqrt(calls.variance * exact / calls.value);
     return fabs(calls.value - exact) > 4 * expected_error + 0.5 ? calls.value / exact : NAN;
@@ -115,7 +122,7 @@ double view_stacks_coverage(const struct view_stacks *view)
 double view_stacks_total(const struct view_stacks *view, bool *exact)
 {
     enum ranking_by by = view->query.ranking.by;
-    bool counted = !view->aggregate.partial && (by == RANKING_BY_CALLS || by == RANKING_BY_BYTES);
+    bool counted = view_stacks_counted(view) && (by == RANKING_BY_CALLS || by == RANKING_BY_BYTES);
     *exact = counted || view_stacks_exact(view);
     if (counted)
         return (double)(by == RANKING_BY_CALLS ? view->exact.calls : view->exact.bytes);

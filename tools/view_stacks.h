@@ -40,6 +40,9 @@ size_t view_stacks_shown(const struct view_stacks *view);
 const struct ranking_row *view_stacks_row(const struct view_stacks *view, size_t i);
 double view_stacks_share(const struct view_stacks *view, const struct ranking_row *row);
 
+/* Do the counters tell the number of calls that is ranked, and of bytes? */
+bool view_stacks_counted(const struct view_stacks *view);
+
 /* Is all that is ranked from a log, so that no figure is an estimate? */
 bool view_stacks_logged(const struct view_stacks *view);
 

@@ -50,7 +50,7 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
     const struct aggregate *aggregate = &view->aggregate;
     const struct aggregate_query *calls = &view->query.calls;
     json_object *object = json_object_new_object();
-    bool exact, partial = aggregate->partial;
+    bool exact, counted = view_stacks_counted(view);
     double total = view_stacks_total(view, &exact);
     struct estimate all = ranking_key(&aggregate->all, view->query.ranking.by);
 #define ADD(name, value) json_object_object_add(object, name, value)
@@ -64,10 +64,10 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
     ADD("since_ns", aggregate->since_ns ? emit_json_count(aggregate->since_ns) : NULL);
     ADD("until_ns", calls->until_ns ? emit_json_count(calls->until_ns) : NULL);
     ADD("mode", emit_json_text(view_mode_name(header->mode)));
-    ADD("calls", partial ? emit_json_number(aggregate->all.calls.value)
-                         : emit_json_count(view->exact.calls));
-    ADD("bytes", partial ? emit_json_number(aggregate->all.bytes.value)
-                         : emit_json_count(view->exact.bytes));
+    ADD("calls", counted ? emit_json_count(view->exact.calls)
+                         : emit_json_number(aggregate->all.calls.value));
+    ADD("bytes", counted ? emit_json_count(view->exact.bytes)
+                         : emit_json_number(aggregate->all.bytes.value));
     ADD("samples", emit_json_count(aggregate->all.samples));
     ADD("logged", emit_json_count(aggregate->logged));
     ADD("exact", json_object_new_boolean(view_stacks_exact(view)));

@@ -143,10 +143,14 @@ static void print_calls(const struct view_stacks *view, FILE *out)
     fprintf(out, "Calls to %s", of);
     if (view->query.calls.tid)
         fprintf(out, " by thread %" PRIu32, view->query.calls.tid);
-    fprintf(out, ": %s", emit_count((double)view->exact.calls).text);
-    if (view->query.calls.ops & AGGREGATE_OPS_ALLOC)
-        fprintf(out, ", %s bytes requested", emit_size((double)view->exact.bytes).text);
-    fputs(" (exact).", out);
+    if (view->exact.known) {
+        fprintf(out, ": %s", emit_count((double)view->exact.calls).text);
+        if (view->query.calls.ops & AGGREGATE_OPS_ALLOC)
+            fprintf(out, ", %s bytes requested", emit_size((double)view->exact.bytes).text);
+        fputs(" (exact).", out);
+    } else {
+        fputs(", whose counters were summed up with those of others that have ended.", out);
+    }
     if (!view_stacks_logged(view))
         fprintf(out, " %s sampled.",
                 emit_count((double)(aggregate->all.samples - aggregate->logged)).text);

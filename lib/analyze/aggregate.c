@@ -242,11 +242,14 @@ struct aggregate_exact aggregate_exact(const struct malloctap_recording *recordi
         struct malloctap_counters totals;
         malloctap_recording_totals(recording, &totals);
         add_counters(&exact, query.ops, &totals);
+        exact.known = true;
         return exact;
     }
     struct malloctap_thread_slot slot;
     for (uint64_t position = 0; malloctap_recording_next_thread(recording, &position, &slot);)
-        if (slot.tid == query.tid)
+        if (slot.tid == query.tid) {
             add_counters(&exact, query.ops, &slot.counters);
+            exact.known = true;
+        }
     return exact;
 }

@@ -88,6 +88,7 @@ void aggregate_sums_add(struct aggregate_sums *to, const struct aggregate_sums *
 struct aggregate_exact {
     uint64_t calls;
     uint64_t bytes;
+    bool known; /* or the thread's counters were summed up with those of others that have ended */
 };
 struct aggregate_exact aggregate_exact(const struct malloctap_recording *recording,
                                        struct aggregate_query query);

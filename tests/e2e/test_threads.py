@@ -35,6 +35,30 @@ def test_many_threads_take_bounded_space(place):
     check(on_disk < 16 << 20, f"20 000 threads took {on_disk} bytes of recording")
 
 
+def test_threads_that_were_summed_up_are_found_in_the_log(place):
+    recording = place / "many.mtap"
+    done = run([program("threads_many"), 3000, 1], place, tapped(recording, mode="log"))
+    check_exit(done, 0, "3,000 threads, logged")
+    first = json.loads(run([MALLOCTAP, "log", "--op", "aligned", "-n", 1, "--json", recording],
+                           place).stdout)["tid"]
+    check(first not in {thread["tid"] for thread in view("threads", recording)["threads"]},
+          "the first thread has a row of its own")
+    stacks = view("stacks", recording, "--thread", first, "-n", 0)
+    logged = run([MALLOCTAP, "log", "--thread", first, "--op", "malloc,calloc,realloc,aligned",
+                  "--json", recording], place).stdout.splitlines()
+    calls = sum(json.loads(line)["op"] != "realloc-free" for line in logged)
+    check(calls > 20, f"{calls} calls logged of the first thread")
+    check_equal(stacks["calls"], calls, "calls of the first thread")
+    check_equal(sum(stack["calls"] for stack in stacks["stacks"]), calls, "ranked")
+    check(stacks["exact"], "not exact")
+    check_equal(view("leaks", recording, "--thread", first)["live_blocks"], 0, "live of it")
+    said = run([MALLOCTAP, "stacks", "--thread", first, recording], place)
+    check(b"summed up" in said.stdout, f"stacks does not say so: {said.stdout[:300]}")
+    refused = run([MALLOCTAP, "threads", "--thread", first, recording], place)
+    check_exit(refused, 2, "latencies of the first thread")
+    check(b"summed up" in refused.stderr, f"threads: {refused.stderr}")
+
+
 def test_destructors(place):
     for options in ({}, {"calls": 1}, {"mode": "count"}, {"backend": "mtmalloc"}):
         check_totals(place, [program("dtors")], ("malloc", "realloc"), **options)
