@@ -28,6 +28,16 @@ static void judge(struct view_leaks *view)
     view->complete = !view->missing && !view->leaks.damaged && !view->switched && !live->untracked;
 }
 
+/* Is the path of a block not there because stacks found no space? */
+static bool has_pathless(const struct view_leaks *view)
+{
+    bool found = false;
+    if (malloctap_recording_header(view->recording)->lost.stacks_no_space)
+        for (size_t i = 0; i < view->leaks.stack_count; i++)
+            found |= !view->leaks.stacks[i].stack && view->leaks.stacks[i].sums.records;
+    return found;
+}
+
 static int explain(struct malloctap_error *error, const struct malloctap_recording *recording,
                    const char *what)
 {
@@ -88,6 +98,7 @@ int view_leaks_create(struct malloctap_recording *recording, struct view_leaks_q
         return -1;
     }
     judge(ret);
+    ret->pathless = has_pathless(ret);
     ret->symbols = symbols_create(recording);
     leaks_group(
         recording, ret->symbols, &ret->leaks,
@@ -105,7 +116,7 @@ void view_leaks_destroy(struct view_leaks *view)
 
 bool view_leaks_exact(const struct view_leaks *view)
 {
-    return view->logged && view->complete;
+    return view->logged && view->complete && !view->pathless;
 }
 
 size_t view_leaks_large(const struct view_leaks *view)

@@ -34,6 +34,7 @@ struct view_leaks {
     bool switched;    /* what is recorded was changed while the program ran */
     uint64_t missing; /* calls of which it is known that they left no record */
     bool complete;    /* nothing is missing that could change what is shown */
+    bool pathless;    /* but for paths of some blocks, which found no space */
 };
 
 /* Returns 0; or -1 with `error` set when nothing can be said about the recording's blocks. `hidden`

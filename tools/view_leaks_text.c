@@ -106,6 +106,10 @@ static void print_missing(const struct view_leaks *view, FILE *out)
             fprintf(out, "; from %s on there was no space", moment(view, header->lost_since).text);
         fputs(".\n", out);
     }
+    if (view->pathless)
+        fputs(
+            "NOT COMPLETE: stacks found no space; blocks of their paths are in the row without one.\n",
+            out);
     if (view->switched)
         view_switched_text(view->recording, true, out);
     if (header->overwritten_until)

@@ -90,11 +90,21 @@ uint64_t view_stacks_missing(const struct view_stacks *view)
                                                                                : 0;
 }
 
+/* Is the path of a call not there because stacks found no space? */
+static bool has_pathless(const struct view_stacks *view)
+{
+    bool found = false;
+    if (malloctap_recording_header(view->recording)->lost.stacks_no_space)
+        for (size_t i = 0; i < view->aggregate.stack_count; i++)
+            found |= !view->aggregate.stacks[i].stack;
+    return found;
+}
+
 bool view_stacks_exact(const struct view_stacks *view)
 {
     const struct aggregate_query *calls = &view->query.calls;
     uint64_t until_ns = calls->until_ns && !calls->live ? calls->until_ns : UINT64_MAX;
-    if (!view_stacks_logged(view) || view->aggregate.damaged ||
+    if (!view_stacks_logged(view) || view->aggregate.damaged || has_pathless(view) ||
         view_unrecorded(view->recording, until_ns))
         return false;
     if (!counters_tell(view))

@@ -208,6 +208,24 @@ static void stacks_of_a_log_are_exact_where_no_call_is_missing(void **state)
     recording_builder_destroy(builder);
 }
 
+/* Some of a path's calls may be among those without one. */
+static void paths_that_found_no_space_leave_no_figure_exact(void **state)
+{
+    for (int lost = 0; lost < 2; lost++) {
+        struct recording_builder *builder = build_log();
+        struct malloctap_thread_slot *slot = recording_builder_add_thread(builder, 4712, "worker");
+        slot->counters.calls[MALLOCTAP_OP_MALLOC][3] = 1;
+        recording_builder_header(builder)->lost.stacks_no_space = lost;
+        add_call(
+            builder, slot->thread,
+            (struct recording_builder_call){.ticks = 4200000000, .address = 0x8000, .size = 10});
+        assert_stacks_exact(builder, true, !lost, 0);
+        check_leaks(builder, all_leaks, NULL, EMIT_TEXT,
+                    lost ? "leaks-pathless.txt" : "leaks-no-stack.txt");
+        recording_builder_destroy(builder);
+    }
+}
+
 /* Counted, and then the process was killed: one call in each thread that lived. */
 static void a_call_under_way_is_not_missing(void **state)
 {
@@ -353,6 +371,7 @@ int main(void)
         cmocka_unit_test(later_losses_do_not_count),
         cmocka_unit_test(calls_that_are_not_in_the_log_are_missed),
         cmocka_unit_test(stacks_of_a_log_are_exact_where_no_call_is_missing),
+        cmocka_unit_test(paths_that_found_no_space_leave_no_figure_exact),
         cmocka_unit_test(a_call_under_way_is_not_missing),
         cmocka_unit_test(a_switched_log_is_exact_only_where_nothing_is_missing),
         cmocka_unit_test(leaks_of_samples),
