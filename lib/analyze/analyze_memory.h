@@ -12,6 +12,11 @@
 /* Zeroed; never NULL. */
 void *memory_zeroed(size_t count, size_t size);
 
+/* Zeroed pages for a table that is looked up at random: large pages where the system has them, or
+ * most of the time would go into finding where a page is. Never NULL. */
+void *memory_pages(size_t size);
+void memory_pages_free(void *pages, size_t size);
+
 /*
  * Make room for one more element at `count`. `*capacity` grows by doubling; returns the array,
  * which may have moved.

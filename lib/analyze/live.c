@@ -3,17 +3,16 @@
 
 #include "analyze_memory.h"
 
-#include <stdlib.h>
-
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static size_t home(const struct live *live, uint64_t address)
+/* The first slot of a cache line: mostly that line is all that a block needs. */
+static inline size_t home(const struct live *live, uint64_t address)
 {
-    return (size_t)(address * 0x9e3779b97f4a7c15u >> live->shift);
+    return 2 * (size_t)(address * 0x9e3779b97f4a7c15u >> live->shift);
 }
 
 /* The slot where the block at an address is, or the free one where it belongs. */
-static struct live_block *slot_of(const struct live *live, uint64_t address)
+static inline struct live_block *slot_of(const struct live *live, uint64_t address)
 {
     for (size_t i = home(live, address);; i++) {
         struct live_block *slot = &live->slots[i & (live->capacity - 1)];
@@ -28,12 +27,12 @@ static void make_room(struct live *live)
         return;
     struct live old = *live;
     live->capacity = old.capacity ? 2 * old.capacity : 1024;
-    live->shift = (unsigned)__builtin_clzll(live->capacity) + 1;
-    live->slots = memory_zeroed(live->capacity, sizeof *live->slots);
+    live->shift = (unsigned)__builtin_clzll(live->capacity) + 2;
+    live->slots = memory_pages(live->capacity * sizeof *live->slots);
     for (size_t i = 0; i < old.capacity; i++)
         if (old.slots[i].address)
             *slot_of(live, old.slots[i].address) = old.slots[i];
-    free(old.slots);
+    live_release(&old);
 }
 
 /*
@@ -55,7 +54,7 @@ static void slot_remove(struct live *live, struct live_block *slot)
 
 void live_release(struct live *live)
 {
-    free(live->slots);
+    memory_pages_free(live->slots, live->capacity * sizeof *live->slots);
     live->slots = NULL;
     live->capacity = live->count = 0;
 }
@@ -76,34 +75,33 @@ static void add_to_sums(struct live *live, const struct live_block *block, doubl
     live->now.blocks += sign * (double)block->weight;
 }
 
-static void begin_block(struct live *live, const struct live_step *step)
+static void begin_block(struct live *live, const struct live_block *block)
 {
     make_room(live);
-    struct live_block *slot = slot_of(live, step->address);
+    struct live_block *slot = slot_of(live, block->address);
     if (slot->address) {
         live->ends_missed++;
         add_to_sums(live, slot, -1);
     } else {
         live->count++;
     }
-    *slot = (struct live_block){step->address, step->ticks, step->size, step->owner,
-                                (float)step->weight};
+    *slot = *block;
     add_to_sums(live, slot, 1);
     if (live->now.bytes > live->peak.bytes) {
         live->peak = live->now;
-        live->peak_ticks = step->ticks;
+        live->peak_ticks = block->ticks;
     }
 }
 
 static void end_block(struct live *live, const struct live_step *step)
 {
-    struct live_block *slot = live->capacity ? slot_of(live, step->address) : NULL;
+    struct live_block *slot = live->capacity ? slot_of(live, step->block.address) : NULL;
     if (!slot || !slot->address) {
         live->frees_unknown += step->logged;
         return;
     }
     /* A FREED record names the life it ends: it may be one whose ALLOC was overwritten. */
-    if (step->kind == MALLOCTAP_RECORD_FREED && slot->ticks != step->ticks)
+    if (step->kind == MALLOCTAP_RECORD_FREED && slot->ticks != step->block.ticks)
         return;
     add_to_sums(live, slot, -1);
     slot_remove(live, slot);
@@ -111,41 +109,51 @@ static void end_block(struct live *live, const struct live_step *step)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* What an event means for the table; address 0: nothing. */
-static struct live_step step_of(struct live *live, const struct malloctap_event *event,
-                                uint32_t owner)
+/* The block that begins with a call to obtain memory. False: none does that could be followed. */
+static bool begins(struct live *live, const struct malloctap_event *event, uint32_t owner,
+                   struct live_block *ret)
+{
+    const struct malloctap_sample *sample = (const void *)event->record;
+    *(event->logged ? &live->logged : &live->sampled) += 1;
+    if (sample->flags & MALLOCTAP_SAMPLE_FAILED)
+        return false;
+    if (sample->flags & MALLOCTAP_SAMPLE_UNTRACKED) {
+        live->untracked += owner != LIVE_NOT_ASKED;
+        return false;
+    }
+    *ret = (struct live_block){sample->address, sample->ticks, sample->size, owner,
+                               (float)sample->weight};
+    return ret->address;
+}
+
+/* What an event means for the table. False: nothing. */
+static bool step_of(struct live *live, const struct malloctap_event *event, uint32_t owner,
+                    struct live_step *ret)
 {
     const struct malloctap_sample *sample = (const void *)event->record;
     const struct malloctap_freed *freed = (const void *)event->record;
-    switch (sample->head.kind) {
-    case MALLOCTAP_RECORD_FREED:
-        return (struct live_step){.address = freed->address,
-                                  .ticks = freed->allocated_ticks,
-                                  .kind = MALLOCTAP_RECORD_FREED};
-    case MALLOCTAP_RECORD_ALLOC:
-        *(event->logged ? &live->logged : &live->sampled) += 1;
-        if (sample->flags & MALLOCTAP_SAMPLE_FAILED)
-            break;
-        if (sample->flags & MALLOCTAP_SAMPLE_UNTRACKED) {
-            live->untracked += owner != LIVE_NOT_ASKED;
-            break;
-        }
-        return (struct live_step){sample->address, sample->ticks, sample->size,
-                                  sample->weight,  owner,         MALLOCTAP_RECORD_ALLOC,
-                                  event->logged};
-    case MALLOCTAP_RECORD_FREE:
+    ret->kind = event->record->kind;
+    ret->logged = event->logged;
+    if (ret->kind == MALLOCTAP_RECORD_ALLOC)
+        return begins(live, event, owner, &ret->block);
+    if (ret->kind == MALLOCTAP_RECORD_FREED) {
+        ret->block.address = freed->address;
+        ret->block.ticks = freed->allocated_ticks;
+    } else {
+        ret->block.address = sample->address;
         if (sample->head.op == MALLOCTAP_OP_FREE && sample->address)
             *(event->logged ? &live->logged : &live->sampled) += 1;
-        return (struct live_step){
-            .address = sample->address, .kind = MALLOCTAP_RECORD_FREE, .logged = event->logged};
     }
-    return (struct live_step){0};
+    return ret->block.address;
 }
 
 static void take_step(struct live *live)
 {
     const struct live_step *step = &live->ahead[live->done++ % LIVE_AHEAD];
-    (step->kind == MALLOCTAP_RECORD_ALLOC ? begin_block : end_block)(live, step);
+    if (step->kind == MALLOCTAP_RECORD_ALLOC)
+        begin_block(live, &step->block);
+    else
+        end_block(live, step);
 }
 
 /*
@@ -154,15 +162,15 @@ static void take_step(struct live *live)
  */
 void live_event(struct live *live, const struct malloctap_event *event, uint32_t owner)
 {
-    struct live_step step = step_of(live, event, owner);
-    live->last_ticks = malloctap_record_ticks(event->record);
-    if (!step.address)
-        return;
     if (live->seen - live->done == LIVE_AHEAD)
         take_step(live);
-    live->ahead[live->seen++ % LIVE_AHEAD] = step;
+    struct live_step *step = &live->ahead[live->seen % LIVE_AHEAD];
+    live->last_ticks = malloctap_record_ticks(event->record);
+    if (!step_of(live, event, owner, step))
+        return;
+    live->seen++;
     if (live->capacity)
-        __builtin_prefetch(&live->slots[home(live, step.address)], 1);
+        __builtin_prefetch(&live->slots[home(live, step->block.address)], 1);
 }
 
 void live_settle(struct live *live)

@@ -36,12 +36,8 @@ struct live_sums {
 
 /* An event on its way into the table; see live_event(). */
 struct live_step {
-    uint64_t address;
-    uint64_t ticks;
-    uint64_t size;
-    double weight;
-    uint32_t owner;
-    uint8_t kind; /* enum malloctap_record_kind */
+    struct live_block block; /* of one that ends only what names it */
+    uint8_t kind;            /* enum malloctap_record_kind */
     bool logged;
 };
 
@@ -52,7 +48,7 @@ struct live {
     struct live_block *slots; /* open addressing, by address */
     size_t capacity;          /* 0 or a power of two */
     size_t count;
-    unsigned shift; /* 64 - log2(capacity) */
+    unsigned shift; /* 64 - log2(capacity / 2) */
 
     struct live_step ahead[LIVE_AHEAD]; /* events that wait for their slots to be in the cache */
     size_t seen;                        /* events that ever came into `ahead`, */
