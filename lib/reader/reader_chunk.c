@@ -221,14 +221,12 @@ static double weight_of(const struct malloctap_record *record)
 
 uint64_t malloctap_record_ticks(const struct malloctap_record *record)
 {
-    static_assert(offsetof(struct malloctap_sample, ticks) == sizeof(*record), "ticks come first");
-    static_assert(offsetof(struct malloctap_freed, ticks) == sizeof(*record), "ticks come first");
-    return ((const struct malloctap_sample *)record)->ticks;
+    return reader_record_ticks(record);
 }
 
-/* Take the record at the chunk's position. 1: *ret is it. 0: of unknown kind, passed over. */
+/* Take the record at the chunk's position. 1: done. 0: of unknown kind, passed over. */
 static int next_record(struct reader_chunk *chunk, const struct malloctap_recording *recording,
-                       struct malloctap_event *ret, struct malloctap_error *error)
+                       struct malloctap_error *error)
 {
     const struct malloctap_record *record = (const void *)(chunk->records + chunk->position);
     size_t offset = sizeof(struct malloctap_chunk) + chunk->position;
@@ -247,44 +245,37 @@ static int next_record(struct reader_chunk *chunk, const struct malloctap_record
     double weight = weight_of(record);
     if (!isfinite(weight) || weight < 1)
         return damaged(chunk, recording, "record weight", offset, error);
-    *ret = (struct malloctap_event){
-        .record = record, .thread = chunk->head.thread, .tid = chunk->head.tid};
+    chunk->record = record;
     return 1;
 }
 
 static int next_call(struct reader_chunk *chunk, const struct malloctap_recording *recording,
-                     struct malloctap_event *ret, struct malloctap_error *error)
+                     struct malloctap_error *error)
 {
     struct reader_log *log = &chunk->log;
-    const struct malloctap_sample *sample = &log->obtained;
+    chunk->record = &log->obtained.head;
     if (log->obtained_next) {
         log->obtained_next = false;
-    } else {
-        size_t length = reader_log_decode(log, chunk->records + chunk->position,
-                                          chunk->head.committed - chunk->position);
-        if (length == 0)
-            return damaged(chunk, recording, "log event",
-                           sizeof(struct malloctap_chunk) + chunk->position, error);
-        chunk->position += (uint32_t)length;
-        if (log->obtained_next)
-            sample = &log->released;
+        return 1;
     }
-    *ret = (struct malloctap_event){.record = &sample->head,
-                                    .thread = chunk->head.thread,
-                                    .old = sample == &log->obtained ? log->old : 0,
-                                    .tid = chunk->head.tid,
-                                    .logged = true};
+    size_t length = reader_log_decode(log, chunk->records + chunk->position,
+                                      chunk->head.committed - chunk->position);
+    if (length == 0)
+        return damaged(chunk, recording, "log event",
+                       sizeof(struct malloctap_chunk) + chunk->position, error);
+    chunk->position += (uint32_t)length;
+    if (log->obtained_next)
+        chunk->record = &log->released.head;
     return 1;
 }
 
 int reader_chunk_next(struct reader_chunk *chunk, const struct malloctap_recording *recording,
-                      struct malloctap_event *ret, struct malloctap_error *error)
+                      struct malloctap_error *error)
 {
     int result = 0;
     while (result == 0 && (chunk->position < chunk->head.committed || chunk->log.obtained_next)) {
-        result = chunk->head.content == MALLOCTAP_CHUNK_LOG
-                     ? next_call(chunk, recording, ret, error)
-                     : next_record(chunk, recording, ret, error);
+        result = chunk->head.content == MALLOCTAP_CHUNK_LOG ? next_call(chunk, recording, error)
+                                                            : next_record(chunk, recording, error);
     }
     return result;
 }
@@ -296,15 +287,14 @@ static uint64_t last_in_chunk(struct reader_chunk *chunk,
                               const struct reader_claim *claim)
 {
     struct malloctap_chunk head;
-    struct malloctap_event event;
     uint64_t last = 0;
     if (read_head(recording, claim->index, &head) && head.state == MALLOCTAP_CHUNK_SEALED &&
         head.last_ticks != 0)
         return head.last_ticks;
     if (reader_chunk_copy(chunk, recording, claim, NULL) != 1)
         return 0;
-    while (reader_chunk_next(chunk, recording, &event, NULL) == 1) {
-        uint64_t ticks = malloctap_record_ticks(event.record);
+    while (reader_chunk_next(chunk, recording, NULL) == 1) {
+        uint64_t ticks = reader_record_ticks(chunk->record);
         last = ticks > last ? ticks : last;
     }
     return last;

@@ -35,6 +35,7 @@ struct reader_chunk {
     size_t capacity;
     uint32_t position;
     struct reader_log log;
+    const struct malloctap_record *record; /* the one read last */
 };
 
 enum { READER_DAMAGED = -1, READER_UNREADABLE = -2 };
@@ -44,10 +45,30 @@ enum { READER_DAMAGED = -1, READER_UNREADABLE = -2 };
 int reader_chunk_copy(struct reader_chunk *chunk, const struct malloctap_recording *recording,
                       const struct reader_claim *claim, struct malloctap_error *error);
 
-/* 1: *ret is the next record, valid until the next call. 0: there is none. READER_DAMAGED: the rest
- * of the chunk is lost. */
+/* 1: chunk->record is the next record, valid until the next call. 0: there is none. READER_DAMAGED:
+ * the rest of the chunk is lost. */
 int reader_chunk_next(struct reader_chunk *chunk, const struct malloctap_recording *recording,
-                      struct malloctap_event *ret, struct malloctap_error *error);
+                      struct malloctap_error *error);
+
+/* The record read last, with the thread it belongs to. */
+static inline struct malloctap_event reader_chunk_event(const struct reader_chunk *chunk)
+{
+    return (struct malloctap_event){
+        .record = chunk->record,
+        .thread = chunk->head.thread,
+        .old = chunk->record == &chunk->log.obtained.head ? chunk->log.old : 0,
+        .tid = chunk->head.tid,
+        .logged = chunk->head.content == MALLOCTAP_CHUNK_LOG};
+}
+
+/* As malloctap_record_ticks(). */
+static inline uint64_t reader_record_ticks(const struct malloctap_record *record)
+{
+    static_assert(offsetof(struct malloctap_sample, ticks) == sizeof(*record), "ticks come first");
+    static_assert(offsetof(struct malloctap_freed, ticks) == sizeof(*record), "ticks come first");
+    return ((const struct malloctap_sample *)record)->ticks;
+}
+
 void reader_chunk_deinit(struct reader_chunk *chunk);
 
 /* The latest time of any record; 0: there is none. Only chunks that were never sealed are read to

@@ -38,7 +38,9 @@ int malloctap_cursor_next(struct malloctap_cursor *cursor, struct malloctap_even
                           struct malloctap_error *error)
 {
     for (;;) {
-        int result = reader_chunk_next(&cursor->chunk, cursor->recording, ret, error);
+        int result = reader_chunk_next(&cursor->chunk, cursor->recording, error);
+        if (result == 1)
+            *ret = reader_chunk_event(&cursor->chunk);
         if (result != 0)
             return result;
         if (cursor->next == cursor->claims.count)

@@ -13,15 +13,10 @@
 
 #include <stdlib.h>
 
-struct copy {
-    struct reader_chunk chunk;
-    struct malloctap_event event; /* its next */
-};
-
 struct stream {
     size_t next; /* claims of this thread that were not copied yet: next ... end - 1 */
     size_t end;
-    struct copy *copy; /* NULL: the next claim is to be copied first */
+    struct reader_chunk *copy; /* NULL: the next claim is to be copied first */
 };
 
 /* Where a thread stands, smallest first. */
@@ -53,10 +48,10 @@ static inline bool precedes(const struct position *a, const struct position *b)
     return a->ticks != b->ticks ? a->ticks < b->ticks : a->rank < b->rank;
 }
 
-/* Let the position at `i`, perhaps too late for its place, sink to where it belongs. */
-static void sink(struct malloctap_merge *merge, size_t i)
+/* Put a position at `i`, or where that is too early for it, let it sink to where it belongs. */
+static inline void sink(struct malloctap_merge *merge, size_t i, struct position sinking)
 {
-    struct position *heap = merge->heap, sinking = heap[i];
+    struct position *heap = merge->heap;
     for (size_t child; (child = 2 * i + 1) < merge->heap_count; i = child) {
         if (child + 1 < merge->heap_count && precedes(&heap[child + 1], &heap[child]))
             child++;
@@ -103,7 +98,7 @@ static bool create_streams(struct malloctap_merge *merge)
             (struct position){.ticks = claims[i].first_ticks, .rank = RANK_COPY, .stream = stream};
     }
     for (size_t i = threads / 2; i-- > 0;)
-        sink(merge, i);
+        sink(merge, i, merge->heap[i]);
     return true;
 }
 
@@ -133,7 +128,7 @@ static void drop_copy(struct stream *stream)
 {
     if (stream->copy == NULL)
         return;
-    reader_chunk_deinit(&stream->copy->chunk);
+    reader_chunk_deinit(stream->copy);
     free(stream->copy);
     stream->copy = NULL;
 }
@@ -152,11 +147,16 @@ void malloctap_merge_close(struct malloctap_merge *merge)
 
 /* ---- going on ------------------------------------------------------------------------------ */
 
+/* The first thread's next record is not before this. */
+static inline void move_first(struct malloctap_merge *merge, uint64_t ticks, uint64_t rank)
+{
+    sink(merge, 0, (struct position){ticks, rank, merge->heap[0].stream});
+}
+
 /* The first thread has nothing more to tell. */
 static void remove_first(struct malloctap_merge *merge)
 {
-    merge->heap[0] = merge->heap[--merge->heap_count];
-    sink(merge, 0);
+    sink(merge, 0, merge->heap[--merge->heap_count]);
 }
 
 /* The chunk is read to its end: let the stream wait for its next one. */
@@ -167,25 +167,22 @@ static void leave_chunk(struct malloctap_merge *merge, struct stream *stream)
         remove_first(merge);
         return;
     }
-    merge->heap[0].ticks = merge->claims.items[stream->next].first_ticks;
-    merge->heap[0].rank = RANK_COPY;
-    sink(merge, 0);
+    move_first(merge, merge->claims.items[stream->next].first_ticks, RANK_COPY);
 }
 
 /* Find the first stream's next record and its place. 0, or -1 where the chunk is damaged. */
 static int advance(struct malloctap_merge *merge, struct stream *stream,
                    struct malloctap_error *error)
 {
-    struct malloctap_event *event = &stream->copy->event;
-    int result = reader_chunk_next(&stream->copy->chunk, merge->recording, event, error);
+    const struct reader_chunk *copy = stream->copy;
+    int result = reader_chunk_next(stream->copy, merge->recording, error);
     if (result <= 0) {
         leave_chunk(merge, stream);
         return result;
     }
-    bool begins = event->record->kind == MALLOCTAP_RECORD_ALLOC;
-    merge->heap[0].ticks = malloctap_record_ticks(event->record);
-    merge->heap[0].rank = (begins ? RANK_BEGINNING : 0) | (event->thread & (RANK_BEGINNING - 1));
-    sink(merge, 0);
+    bool begins = copy->record->kind == MALLOCTAP_RECORD_ALLOC;
+    move_first(merge, reader_record_ticks(copy->record),
+               (begins ? RANK_BEGINNING : 0) | (copy->head.thread & (RANK_BEGINNING - 1)));
     return 0;
 }
 
@@ -200,8 +197,8 @@ static int open_chunk(struct malloctap_merge *merge, struct stream *stream,
         reader_file_fail(recording->file, "out of memory for its records; close other programs");
         return malloctap_recording_check(recording, error);
     }
-    int result = reader_chunk_copy(&stream->copy->chunk, recording,
-                                   &merge->claims.items[stream->next++], error);
+    int result =
+        reader_chunk_copy(stream->copy, recording, &merge->claims.items[stream->next++], error);
     if (result == 1)
         return advance(merge, stream, error);
     if (result == READER_UNREADABLE)
@@ -227,7 +224,7 @@ int malloctap_merge_next(struct malloctap_merge *merge, struct malloctap_event *
         } else {
             merge->handed_out = true;
             if (merge->heap[0].ticks >= merge->from) {
-                *ret = stream->copy->event;
+                *ret = reader_chunk_event(stream->copy);
                 return 1;
             }
         }
