@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,27 +25,28 @@
 #define DESCRIPTOR_RESERVED 0x7cu
 
 #define FRAME_SIZE_MAX (16u << 20) /* decompressed; one is held in memory at least */
-#define CACHE_SIZE_MAX (16u << 20)
+#define CACHE_BYTES_MAX (16u << 20)
 
 struct frame {
     uint64_t offset; /* in the file */
     uint64_t start;  /* in the recording */
+    struct cached *cached;
 };
 
+/* A frame decompressed. */
 struct cached {
     size_t frame;
-    uint8_t *bytes;      /* NULL: free */
-    uint64_t used;       /* when it was used last */
+    struct cached *newer, *older; /* by when they were used last */
     uint32_t heads_only; /* the size of its chunks, of which only the heads are there; 0: all is */
+    alignas(struct malloctap_header) uint8_t bytes[];
 };
 
 struct reader_packed {
     int fd;
     struct frame *frames; /* and one more, which says where the last one ends */
     size_t frame_count;
-    struct cached *cache;
-    size_t cache_size;
-    uint64_t clock;
+    struct cached *newest, *oldest;
+    size_t cached_bytes;
     uint8_t *compressed; /* room for the largest frame */
     ZSTD_DCtx *context;
     bool columns;                      /* there may be frames in columns: the header says so */
@@ -83,6 +85,57 @@ static uint32_t word(const uint8_t *bytes)
     return le32toh(value);
 }
 
+/* ---- the cache ----------------------------------------------------------------------------- */
+
+static size_t frame_size(const struct reader_packed *packed, size_t frame)
+{
+    return (size_t)(packed->frames[frame + 1].start - packed->frames[frame].start);
+}
+
+/* What a frame takes in memory. */
+static size_t cached_size(const struct reader_packed *packed, size_t frame)
+{
+    return sizeof(struct cached) + frame_size(packed, frame);
+}
+
+static void take_out(struct reader_packed *packed, struct cached *cached)
+{
+    *(cached->newer != NULL ? &cached->newer->older : &packed->newest) = cached->older;
+    *(cached->older != NULL ? &cached->older->newer : &packed->oldest) = cached->newer;
+}
+
+static void put_first(struct reader_packed *packed, struct cached *cached)
+{
+    cached->newer = NULL;
+    cached->older = packed->newest;
+    *(cached->older != NULL ? &cached->older->newer : &packed->oldest) = cached;
+    packed->newest = cached;
+}
+
+static void drop(struct reader_packed *packed, struct cached *cached)
+{
+    take_out(packed, cached);
+    packed->frames[cached->frame].cached = NULL;
+    packed->cached_bytes -= cached_size(packed, cached->frame);
+    free(cached);
+}
+
+/* Room for a frame, in place of those that were not used for the longest time. NULL: no memory. */
+static struct cached *add_cached(struct reader_packed *packed, size_t frame)
+{
+    size_t size = cached_size(packed, frame);
+    while (packed->oldest != NULL && packed->cached_bytes + size > CACHE_BYTES_MAX)
+        drop(packed, packed->oldest);
+    struct cached *cached = malloc(size);
+    if (cached == NULL)
+        return NULL;
+    cached->frame = frame;
+    packed->frames[frame].cached = cached;
+    packed->cached_bytes += size;
+    put_first(packed, cached);
+    return cached;
+}
+
 /* ---- the table ----------------------------------------------------------------------------- */
 
 /* Where the table is, from the last bytes of the file. */
@@ -106,7 +159,7 @@ static bool find_table(int fd, uint64_t file_size, uint64_t *offset, size_t *cou
 
 /* Turn sizes into offsets. False: they do not add up, or a frame is too large. */
 static bool add_up(struct reader_packed *packed, const uint8_t *entries, size_t entry_size,
-                   uint64_t end, uint32_t *largest, uint32_t *largest_compressed)
+                   uint64_t end, uint32_t *largest)
 {
     struct frame next = {0};
     for (size_t i = 0; i < packed->frame_count; i++) {
@@ -117,8 +170,7 @@ static bool add_up(struct reader_packed *packed, const uint8_t *entries, size_t 
         packed->frames[i] = next;
         next.offset += compressed;
         next.start += size;
-        *largest = size > *largest ? size : *largest;
-        *largest_compressed = compressed > *largest_compressed ? compressed : *largest_compressed;
+        *largest = compressed > *largest ? compressed : *largest;
     }
     packed->frames[packed->frame_count] = next;
     return next.offset == end;
@@ -126,28 +178,24 @@ static bool add_up(struct reader_packed *packed, const uint8_t *entries, size_t 
 
 static bool load_table(struct reader_packed *packed, uint64_t offset, size_t entry_size)
 {
-    uint32_t largest = 1, largest_compressed = 1;
+    uint32_t largest = 1;
     uint8_t *entries = malloc(packed->frame_count * entry_size + 1);
     packed->frames = calloc(packed->frame_count + 1, sizeof(*packed->frames));
     errno = ENOMEM;
     bool loaded = entries != NULL && packed->frames != NULL &&
                   read_file(packed->fd, offset + TABLE_HEADER_SIZE, entries,
                             packed->frame_count * entry_size);
-    if (loaded && !add_up(packed, entries, entry_size, offset, &largest, &largest_compressed)) {
+    if (loaded && !add_up(packed, entries, entry_size, offset, &largest)) {
         errno = EBADMSG;
         loaded = false;
     }
     free(entries);
     if (!loaded)
         return false;
-    packed->cache_size = CACHE_SIZE_MAX / largest;
-    if (packed->cache_size > packed->frame_count)
-        packed->cache_size = packed->frame_count;
-    packed->cache = calloc(packed->cache_size + 1, sizeof(*packed->cache));
-    packed->compressed = malloc(largest_compressed);
+    packed->compressed = malloc(largest);
     packed->context = ZSTD_createDCtx();
     errno = ENOMEM;
-    return packed->cache != NULL && packed->compressed != NULL && packed->context != NULL;
+    return packed->compressed != NULL && packed->context != NULL;
 }
 
 int reader_packed_open(int fd, const char *path, struct reader_packed **ret,
@@ -188,11 +236,10 @@ void reader_packed_close(struct reader_packed *packed)
 {
     if (packed == NULL)
         return;
-    for (size_t i = 0; packed->cache != NULL && i < packed->cache_size; i++)
-        free(packed->cache[i].bytes);
+    while (packed->oldest != NULL)
+        drop(packed, packed->oldest);
     columns_unpacker_destroy(packed->unpacker);
     ZSTD_freeDCtx(packed->context);
-    free(packed->cache);
     free(packed->compressed);
     free(packed->frames);
     free(packed);
@@ -253,52 +300,42 @@ static bool unpack(struct reader_packed *packed, size_t compressed, bool heads_o
 }
 
 /* Uncompress a frame, or of one in columns the heads of its chunks. */
-static bool load_frame(struct reader_packed *packed, size_t frame, bool heads_only,
-                       struct cached *to)
+static bool fill(struct reader_packed *packed, bool heads_only, struct cached *to)
 {
-    size_t size = (size_t)(packed->frames[frame + 1].start - packed->frames[frame].start),
-           compressed;
-    uint8_t *bytes = realloc(to->bytes, size);
-    if (bytes == NULL)
+    size_t size = frame_size(packed, to->frame), compressed;
+    to->heads_only = 0;
+    if (!read_frame(packed, to->frame, &compressed))
         return false;
-    *to = (struct cached){.frame = SIZE_MAX, .bytes = bytes};
-    if (!read_frame(packed, frame, &compressed))
+    if (packed->columns && to->frame != 0 && columns_is(packed->compressed, compressed))
+        return unpack(packed, compressed, heads_only, to, size);
+    errno = EBADMSG;
+    if (ZSTD_decompressDCtx(packed->context, to->bytes, size, packed->compressed, compressed) !=
+        size)
         return false;
-    if (packed->columns && frame != 0 && columns_is(packed->compressed, compressed)) {
-        if (!unpack(packed, compressed, heads_only, to, size))
-            return false;
-    } else if (ZSTD_decompressDCtx(packed->context, bytes, size, packed->compressed, compressed) !=
-               size) {
-        errno = EBADMSG;
-        return false;
-    }
-    if (frame == 0)
-        take_features(packed, bytes, size);
-    to->frame = frame;
+    if (to->frame == 0)
+        take_features(packed, to->bytes, size);
     return true;
 }
 
-/* The place of the frame in the cache, or the one to put it: free, or not used for the longest
- * time. */
-static struct cached *find_cached(struct reader_packed *packed, size_t frame)
+/* The frame, or the heads of its chunks, in the cache. NULL: that fails, with errno. */
+static struct cached *load_frame(struct reader_packed *packed, size_t frame, bool heads_only)
 {
-    struct cached *oldest = &packed->cache[0];
-    for (size_t i = 0; i < packed->cache_size; i++) {
-        struct cached *cached = &packed->cache[i];
-        if (cached->bytes != NULL && cached->frame == frame)
-            return cached;
-        if (cached->used < oldest->used)
-            oldest = cached;
-    }
-    return oldest;
+    struct cached *cached = packed->frames[frame].cached;
+    if (cached == NULL)
+        cached = add_cached(packed, frame);
+    if (cached == NULL || fill(packed, heads_only, cached))
+        return cached;
+    int error = errno;
+    drop(packed, cached);
+    errno = error;
+    return NULL;
 }
 
 /* Are these bytes of the frame there? */
-static bool holds(const struct cached *cached, size_t frame, uint64_t offset, size_t size)
+static bool holds(const struct cached *cached, uint64_t offset, size_t size)
 {
-    return cached->bytes != NULL && cached->frame == frame &&
-           (cached->heads_only == 0 ||
-            offset % cached->heads_only + size <= sizeof(struct malloctap_chunk));
+    return cached->heads_only == 0 ||
+           offset % cached->heads_only + size <= sizeof(struct malloctap_chunk);
 }
 
 ssize_t reader_packed_read(struct reader_packed *packed, uint64_t offset, void *buffer, size_t size)
@@ -306,18 +343,18 @@ ssize_t reader_packed_read(struct reader_packed *packed, uint64_t offset, void *
     if (offset >= reader_packed_size(packed))
         return 0;
     size_t frame = find_frame(packed, offset);
-    const struct frame *bounds = &packed->frames[frame];
-    struct cached *cached = find_cached(packed, frame);
-    offset -= bounds->start;
-    if (size > bounds[1].start - bounds->start - offset)
-        size = (size_t)(bounds[1].start - bounds->start - offset);
-    /* Who looks for a chunk reads the head of each. */
-    bool head = size <= sizeof(struct malloctap_chunk) && cached->frame != frame;
-    if (!holds(cached, frame, offset, size) && !load_frame(packed, frame, head, cached))
+    offset -= packed->frames[frame].start;
+    if (size > frame_size(packed, frame) - offset)
+        size = (size_t)(frame_size(packed, frame) - offset);
+    struct cached *cached = packed->frames[frame].cached;
+    if (cached == NULL) /* who looks for a chunk reads the head of each */
+        cached = load_frame(packed, frame, size <= sizeof(struct malloctap_chunk));
+    if (cached != NULL && !holds(cached, offset, size))
+        cached = load_frame(packed, frame, false);
+    if (cached == NULL)
         return -1;
-    if (!holds(cached, frame, offset, size) && !load_frame(packed, frame, false, cached))
-        return -1;
-    cached->used = ++packed->clock;
+    take_out(packed, cached);
+    put_first(packed, cached);
     memcpy(buffer, cached->bytes + offset, size);
     return (ssize_t)size;
 }
