@@ -233,10 +233,8 @@ static void children_print(const struct output_recordings *recordings,
         const struct output_recording *row = &recordings->rows[i];
         if (row == shown)
             continue;
-        const char *slash = strrchr(row->executable, '/');
-        fprintf(stderr, "  %s: %s, %s calls, %s%s\n", row->path,
-                slash ? slash + 1 : row->executable, emit_count((double)row->calls).text,
-                emit_size((double)row->bytes_requested).text,
+        fprintf(stderr, "  %s: %s, %s calls, %s%s\n", row->path, row->program.text,
+                emit_count((double)row->calls).text, emit_size((double)row->bytes_requested).text,
                 row->running ? ", still running" : "");
         named++;
     }

@@ -168,6 +168,7 @@ static void recording_add(struct output_recordings *all, const char *path, uint6
         struct output_recording row = {
             .path = strdup(path),
             .executable = strdup(header->executable),
+            .program = program_name(header),
             .pid = header->pid,
             .finished = header->state == MALLOCTAP_STATE_FINISHED,
             .running = header->state == MALLOCTAP_STATE_RUNNING &&

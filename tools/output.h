@@ -3,6 +3,7 @@
 #ifndef TOOLS_OUTPUT_H
 #define TOOLS_OUTPUT_H
 
+#include "program_name.h"
 #include "tap.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ int output_prepare(struct tap *tap, const char *file, const char *program, bool 
 struct output_recording {
     char *path;
     char *executable;
+    struct program_name program;
     char name[16]; /* of its first thread, as the kernel knew it; "": unknown */
     uint32_t pid;
     bool finished;     /* the process came to its regular end */

@@ -35,9 +35,10 @@ void tap_set(struct tap *tap, const char *key, const char *value);
 void tap_output(const struct tap *tap, pid_t pid, char *ret, size_t size);
 
 /*
- * The environment for the program at `path`, with this pid: ours, with the backend's variables, MALLOCTAP, in
- * LD_PRELOAD first the tap, then the backend's library, then what was there before, and in
- * ASAN_OPTIONS leave to start behind them. Allocates; never freed, since what comes next is exec.
+ * The environment for the program at `path`, with this pid: ours, with the backend's variables,
+ * MALLOCTAP, in LD_PRELOAD first the tap, then the backend's library, then what was there before,
+ * and in ASAN_OPTIONS leave to start behind them. Allocates; never freed, since what comes next is
+ * exec.
  */
 char **tap_environment(const struct tap *tap, pid_t pid, const char *path);
 

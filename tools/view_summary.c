@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view_summary.h"
 
+#include "program_name.h"
 #include "view_counters.h"
 #include "view_frames.h"
 #include "view_summary_facts.h"
@@ -12,18 +13,14 @@
 
 /* ---- heading --------------------------------------------------------------------------------- */
 
-/* The program as it was called: a link's name says more than that of the file behind it. */
+/* With the file behind it, where that has another name. */
 static void print_name(const struct malloctap_header *header, struct emit_style style, FILE *out)
 {
-    char called[sizeof header->command_line];
-    size_t length = strcspn(header->command_line, " '");
-    snprintf(called, sizeof called, "%.*s", (int)length, header->command_line);
-    const char *file = path_basename(header->executable);
-    const char *name = *called ? path_basename(called) : file;
+    struct program_name name = program_name(header);
     fputs(style.bold, out);
-    emit_put(out, name);
+    emit_put(out, name.text);
     fprintf(out, "%s (", style.plain);
-    if (strcmp(name, file)) {
+    if (strcmp(name.text, path_basename(header->executable))) {
         emit_put(out, header->executable);
         fputs(", ", out);
     }
