@@ -40,32 +40,39 @@ static void latency_take(struct costs *costs, const struct malloctap_latency *ro
         costs->alloc_thread_max_ns = fmax(costs->alloc_thread_max_ns, alloc_ns);
 }
 
-/* The lives of all threads; of those that ended long ago it is known only that they had one. */
-static double lives_ns(const struct malloctap_recording *recording, double duration_ns)
+/* The lives of all threads; of those that ended long ago it is known only that they had one. And
+ * what of it they were on their processors at least. */
+struct lives {
+    double ns, cpu_ns;
+};
+
+static struct lives lives_of(const struct malloctap_recording *recording, double duration_ns)
 {
     struct malloctap_thread_slot thread;
     struct malloctap_counters exited;
-    double sum = (double)malloctap_recording_exited(recording, &exited) * duration_ns;
+    struct lives lives = {(double)malloctap_recording_exited(recording, &exited) * duration_ns, 0};
     for (uint64_t at = 0; malloctap_recording_next_thread(recording, &at, &thread);) {
         double birth = (double)malloctap_recording_ns(recording, thread.birth_ticks);
         double death = thread.death_ticks
                            ? (double)malloctap_recording_ns(recording, thread.death_ticks)
                            : duration_ns;
-        sum += fmax(0, death - birth);
+        lives.ns += fmax(0, death - birth);
+        lives.cpu_ns += fmin(fmax(0, death - birth), (double)thread.cpu_ns);
     }
-    return sum;
+    return lives;
 }
 
 /*
- * The estimate of one process. It may come out at more than its threads have lived: where they line
- * up at a lock, the tap's work before a sampled call makes it wait more often than the others
- * (docs/PROBES.md). That much cannot be; then all that is known is the limit.
+ * The estimate of one process. It may come out at more than its threads have lived, or than they
+ * were off their processors: the longest waits are few, and may be in the sample by chance. That
+ * much cannot be; then all that is known is the limit.
  */
-static void limit(struct costs *process, double lives, double duration_ns)
+static void limit(struct costs *process, struct lives lives, double duration_ns)
 {
-    double by = process->alloc_ns > lives ? lives / process->alloc_ns : 1;
-    process->alloc_ns *= by;
-    process->wait_ns *= by;
+    double by = process->alloc_ns > lives.ns ? lives.ns / process->alloc_ns : 1;
+    double impossible = fmax(0, process->wait_ns * by - (lives.ns - lives.cpu_ns));
+    process->alloc_ns = process->alloc_ns * by - impossible;
+    process->wait_ns = process->wait_ns * by - impossible;
     process->alloc_thread_max_ns = fmin(process->alloc_thread_max_ns, duration_ns);
 }
 
@@ -85,7 +92,7 @@ static void times_take(struct costs *costs, struct malloctap_recording *recordin
     double duration_ns = (double)malloctap_recording_duration_ns(recording);
     for (uint64_t at = 0; malloctap_recording_next_latency(recording, &at, &row);)
         latency_take(&process, &row);
-    limit(&process, lives_ns(recording, duration_ns), duration_ns);
+    limit(&process, lives_of(recording, duration_ns), duration_ns);
     costs->alloc_ns += process.alloc_ns;
     costs->wait_ns += process.wait_ns;
     costs->alloc_thread_max_ns = fmax(costs->alloc_thread_max_ns, process.alloc_thread_max_ns);

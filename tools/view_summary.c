@@ -205,7 +205,7 @@ static void print_next(const struct summary *summary, FILE *out)
         {"stacks", true},
         {"stacks --by bytes", true},
         {"stacks --by time --op all", summary->threads.total_cost.samples},
-        {"stacks --by wait --op all", !isnan(summary->wait_range.low)},
+        {"stacks --by wait --op all", !isnan(summary->waited_ns.low)},
         {"leaks", logged},
         {"log", logged},
         {"threads", true},

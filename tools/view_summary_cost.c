@@ -50,17 +50,17 @@ static void print_no_waiting(const struct summary *summary, FILE *out)
 
 static void print_waiting(const struct summary *summary, FILE *out)
 {
-    double wait_ns = summary->threads.total_cost.wait_ns.value;
+    const struct waited *ns = &summary->waited_ns;
     fputs("  waiting      ", out);
-    if (isnan(summary->wait_range.low)) {
+    if (isnan(ns->low)) {
         print_no_waiting(summary, out);
         return;
     }
     fprintf(out, "%s waited, %s in all", calls_share(summary, MALLOCTAP_PROBE_BLOCKED).text,
-            emit_duration(wait_ns).text);
-    if (summary->wait_range.high > summary->wait_range.low)
-        fprintf(out, " (95 %%: %s to %s)", emit_duration(wait_ns * summary->wait_range.low).text,
-                emit_duration(wait_ns * summary->wait_range.high).text);
+            emit_duration(ns->estimate).text);
+    if (ns->high > ns->low)
+        fprintf(out, " (95 %%: %s to %s)", emit_duration(ns->low).text,
+                emit_duration(ns->high).text);
     if (summary->wait_function) {
         fputs(", mostly under ", out);
         view_frames_function(summary->wait_function->function.function, out);
@@ -85,9 +85,13 @@ static void print_other_classes(const struct summary *summary, FILE *out)
     fputc('\n', out);
 }
 
+/* A standard error of a share that says hardly more than that it is between nothing and all. */
+#define ROUGH_SHARE 0.25
+
 void summary_print_cost(const struct summary *summary, FILE *out)
 {
-    double waiting = summary->wait_share.value;
+    const struct waited *share = &summary->waited_share;
+    bool cut = summary->off_share < 1 && share->high >= summary->off_share;
     if (isnan(summary->allocator_share.value)) {
         bool logged = summary->header->mode == MALLOCTAP_MODE_LOG;
         fprintf(out, "  thread time  not measured: %s\n",
@@ -95,14 +99,17 @@ void summary_print_cost(const struct summary *summary, FILE *out)
                        : "no call was timed");
         return;
     }
-    fprintf(out, "  thread time  %s in the allocator",
-            view_estimate(view_at_most_all(summary->allocator_share), emit_percent).text);
-    if (!isnan(waiting))
-        fprintf(out, ", %s waiting there", emit_percent(fmin(waiting, 1)).text);
-    if (summary->wait_range.high > summary->wait_range.low)
-        fprintf(out, " (95 %%: %s to %s)",
-                emit_percent(fmin(waiting * summary->wait_range.low, 1)).text,
-                emit_percent(fmin(waiting * summary->wait_range.high, 1)).text);
+    struct estimate all = view_at_most_all(summary->allocator_share);
+    bool rough = estimate_stderr(all) > ROUGH_SHARE;
+    fprintf(out, "  thread time  %s in the allocator%s",
+            rough ? emit_percent(all.value).text : view_estimate(all, emit_percent).text,
+            rough ? " (a rough guess)" : "");
+    if (!isnan(share->estimate))
+        fprintf(out, ", %s waiting there", emit_percent(share->estimate).text);
+    if (share->high > share->low)
+        fprintf(out, " (95 %%: %s to %s%s)", emit_percent(share->low).text,
+                emit_percent(share->high).text,
+                cut ? ", all that they were off their processors" : "");
     fputc('\n', out);
     if (summary->has_cost) {
         print_waiting(summary, out);

@@ -42,20 +42,17 @@ static json_object *sizes_json(const struct summary *summary)
 /* Shares are of the threads' time, low and high the ends of the 95 % interval. */
 static void add_waiting(json_object *object, const struct summary *summary)
 {
-    const struct view_cost *cost = &summary->threads.total_cost;
-    double wait_ns = cost->classed ? cost->wait_ns.value : NAN;
-    double share = summary->wait_share.value;
-    double low = summary->wait_range.low, high = summary->wait_range.high;
+    const struct waited *share = &summary->waited_share, *ns = &summary->waited_ns;
     const struct ranking_row *function = summary->wait_function;
 #define ADD(name, value) json_object_object_add(object, name, value)
-    ADD("wait_share", emit_json_share(view_at_most_all(summary->wait_share).value));
+    ADD("off_share_max", emit_json_share(summary->off_share < 1 ? summary->off_share : NAN));
+    ADD("wait_share", emit_json_share(share->estimate));
     ADD("wait_share_stderr", emit_json_share(estimate_stderr(summary->wait_share)));
-    ADD("wait_share_low", emit_json_share(summary->has_cost ? fmin(share * low, 1) : NAN));
-    ADD("wait_share_high",
-        emit_json_share(summary->has_cost && high > 0 ? fmin(share * high, 1) : NAN));
-    ADD("wait_ns", emit_json_number(wait_ns));
-    ADD("wait_ns_low", emit_json_number(summary->has_cost ? wait_ns * low : NAN));
-    ADD("wait_ns_high", emit_json_number(summary->has_cost ? wait_ns * high : NAN));
+    ADD("wait_share_low", emit_json_share(share->low));
+    ADD("wait_share_high", emit_json_share(share->high));
+    ADD("wait_ns", emit_json_number(ns->estimate));
+    ADD("wait_ns_low", emit_json_number(ns->low));
+    ADD("wait_ns_high", emit_json_number(ns->high));
     ADD("wait_function", function ? emit_json_text(function->function.function) : NULL);
     ADD("wait_function_share",
         function ? emit_json_share(view_stacks_share(&summary->cost, function)) : NULL);

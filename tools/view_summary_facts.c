@@ -11,16 +11,32 @@ enum { HOTTEST = 5, HOTTEST_FRAMES = 8 };
 static void read_shares(struct summary *summary)
 {
     struct estimate time_ns = {0}, wait_ns = {0};
-    uint64_t lifetimes_ns = 0;
+    uint64_t lifetimes_ns = 0, off_ns = 0;
     for (size_t i = 0; i < summary->threads.count; i++) {
         const struct view_thread *thread = &summary->threads.rows[i];
         estimate_add(&time_ns, thread->cost.time_ns);
         estimate_add(&wait_ns, thread->cost.wait_ns);
         lifetimes_ns += thread->lifetime_ns;
+        off_ns += thread->off_ns;
     }
     const struct view_cost *cost = &summary->threads.total_cost;
     summary->allocator_share = view_share(time_ns, cost->samples, lifetimes_ns);
     summary->wait_share = view_share(wait_ns, cost->classed, lifetimes_ns);
+    summary->off_share = (double)off_ns / (double)lifetimes_ns;
+    summary->off_ns = summary->threads.exited ? INFINITY : (double)off_ns;
+}
+
+/* NaN stays. */
+static double at_most(double value, double most)
+{
+    return value > most ? most : value;
+}
+
+/* `range`: of the interval, as multiples of the estimate. */
+static struct waited waited(double estimate, struct statistics_interval range, double most)
+{
+    return (struct waited){at_most(estimate, most), at_most(estimate * range.low, most),
+                           at_most(estimate * range.high, most)};
 }
 
 static const struct view_stacks_query hottest_query = {
@@ -40,8 +56,11 @@ static const struct view_stacks_query cost_query = {
 static void read_cost(struct summary *summary)
 {
     struct malloctap_error unknown;
-    summary->wait_range = (struct statistics_interval){NAN, NAN};
-    if (!summary->threads.total_cost.classed ||
+    const struct view_cost *cost = &summary->threads.total_cost;
+    struct statistics_interval range = {NAN, NAN};
+    summary->waited_share = waited(summary->wait_share.value, range, summary->off_share);
+    summary->waited_ns = waited(cost->classed ? cost->wait_ns.value : NAN, range, summary->off_ns);
+    if (!cost->classed ||
         view_stacks_create(summary->recording, cost_query, &summary->cost, &unknown) < 0)
         return;
     summary->has_cost = true;
@@ -50,9 +69,11 @@ static void read_cost(struct summary *summary)
     const struct waiting *waiting = &summary->cost.aggregate.waiting;
     double estimate = waiting_ns(waiting);
     struct statistics_interval interval = waiting_interval(waiting);
-    if (estimate > 0)
-        summary->wait_range =
-            (struct statistics_interval){interval.low / estimate, interval.high / estimate};
+    if (estimate <= 0)
+        return;
+    range = (struct statistics_interval){interval.low / estimate, interval.high / estimate};
+    summary->waited_share = waited(summary->wait_share.value, range, summary->off_share);
+    summary->waited_ns = waited(cost->wait_ns.value, range, summary->off_ns);
 }
 
 void summary_create(struct malloctap_recording *recording, struct summary *ret)

@@ -9,6 +9,11 @@
 #include "view_stacks.h"
 #include "view_threads.h"
 
+/* An estimate of waiting with its 95 % interval; NaN: not known, or none was seen. */
+struct waited {
+    double estimate, low, high;
+};
+
 struct summary {
     struct malloctap_recording *recording;
     const struct malloctap_header *header;
@@ -17,14 +22,16 @@ struct summary {
     struct view_threads threads;
     struct estimate allocator_share; /* of the threads' time; NaN: not measured */
     struct estimate wait_share;
+    double off_share;           /* of that time, off the processor at most */
+    double off_ns;              /* infinite: of some threads it is not known */
+    struct waited waited_share; /* no more than that, whatever is estimated; the same in */
+    struct waited waited_ns;    /* nanoseconds, of threads that ended long ago, too */
     struct view_stacks hottest; /* of the allocating side, by calls */
     bool has_hottest;
     struct malloctap_error no_hottest; /* else why not */
     struct view_stacks cost;           /* of both sides: functions by waiting, classes of calls */
     bool has_cost;                     /* false: of no call it is known whether it waited */
     const struct ranking_row *wait_function; /* most waiting lies under it; NULL: no such */
-    /* 95 %, as multiples of the estimate; NaN: none waited */
-    struct statistics_interval wait_range;
     struct footprints memory;
     struct view_locks locks;
 };

@@ -35,11 +35,13 @@ static struct view_thread read_thread(const struct view_threads *view,
     uint64_t birth = malloctap_recording_ns(view->recording, slot->birth_ticks);
     uint64_t end = slot->death_ticks ? malloctap_recording_ns(view->recording, slot->death_ticks)
                                      : malloctap_recording_duration_ns(view->recording);
+    uint64_t lifetime_ns = end > birth ? end - birth : 0;
     static const struct malloctap_latency not_probed;
     return (struct view_thread){
         .slot = *slot,
         .calls = view_calls(&slot->counters),
-        .lifetime_ns = end > birth ? end - birth : 0,
+        .lifetime_ns = lifetime_ns,
+        .off_ns = lifetime_ns > slot->cpu_ns ? lifetime_ns - slot->cpu_ns : 0,
         .cost = read_cost(&not_probed),
     };
 }

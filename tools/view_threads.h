@@ -25,6 +25,7 @@ struct view_thread {
     struct malloctap_thread_slot slot;
     uint64_t calls;
     uint64_t lifetime_ns; /* from its first call to its end, or to that of the recording */
+    uint64_t off_ns;      /* at most so much of it the thread was off its processor */
     struct view_cost cost;
 };
 

@@ -127,7 +127,9 @@ struct malloctap_thread_slot {
     uint64_t death_ticks; /* 0 while alive */
     char name[16];        /* NUL-terminated; as the kernel knew it at the first sample or death */
     uint64_t latency;     /* 0 or 1 + offset of the thread's histograms in the LATENCY area */
-    uint64_t reserved[9];
+    uint64_t cpu_ns;      /* processor time since the first sample, at the latest look at it, which
+                             is after every few samples; 0: not known */
+    uint64_t reserved[8];
     struct malloctap_counters counters;
 };
 

@@ -55,17 +55,18 @@ struct budget budget_begin(uint64_t least, uint64_t most)
     return (struct budget){.mean = may_ask ? clamp(most / FIRST_PART, least, most) : most};
 }
 
-void budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most)
+uint64_t budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most)
 {
     budget->units += units;
     bool first = units > 0 && budget->cpu_ns == 0;
     budget->draws += units > 0;
     if (!may_ask || (budget->draws < BUDGET_DRAWS && !first))
-        return;
+        return 0;
     uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
     if (now > before)
         budget->mean =
             budget_next(budget->mean, budget->draws, budget->units, now - before, least, most);
     budget->cpu_ns = now;
     budget->units = budget->draws = 0;
+    return before > 0 && now > before ? now - before : 0;
 }

@@ -33,8 +33,9 @@ uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t units, uint64_t tim
 /* A new thread's: its first sample comes soon, to find out where it stands. */
 struct budget budget_begin(uint64_t least, uint64_t most);
 
-/* Before a draw: a distance of so many units is behind; look at the clock if it is time to. */
-void budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most);
+/* Before a draw: a distance of so many units is behind; look at the clock if it is time to. Returns
+ * the processor time since the look before, or 0. */
+uint64_t budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most);
 
 /* Without it the budget stays at the most: for a program that may forbid itself to ask the kernel.
  */

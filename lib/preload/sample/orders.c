@@ -93,12 +93,21 @@ static void thin_out(struct thread_orders *orders)
     }
 }
 
+/* What the thread used of its processor bounds what it can have waited; at a rate that was asked
+ * for it changes nothing else. */
+static void look(struct thread *thread)
+{
+    struct thread_orders *orders = &thread->orders;
+    uint64_t least = orders->adapts ? least_mean(thread) : orders->base;
+    uint64_t cpu_ns = budget_look(&orders->budget, thread->draw_at, least, orders->base);
+    if (cpu_ns != 0) /* else the thread may have no slot yet */
+        thread_storage.slot->cpu_ns += cpu_ns;
+}
+
 /* Choose the mean of the next distance at the default rate. */
 static void adapt(struct thread *thread)
 {
     struct thread_orders *orders = &thread->orders;
-    thin_out(orders);
-    budget_look(&orders->budget, thread->draw_at, least_mean(thread), orders->base);
     bool affords = orders->budget.mean < orders->base && lives_count() < LIVES_MOST;
     orders->mean = affords ? orders->budget.mean : orders->base;
 }
@@ -111,6 +120,9 @@ uint64_t orders_next_limit(struct thread *thread)
         obey(thread);
     if (thread->orders.mode == MALLOCTAP_MODE_LOG)
         return LIMIT_SLOW;
+    if (thread->orders.adapts)
+        thin_out(&thread->orders);
+    look(thread);
     if (thread->orders.adapts)
         adapt(thread);
     uint64_t distance = exponential_draw(&thread->random, thread->orders.mean);

@@ -26,6 +26,9 @@ bool probe_asks(void)
     return asks;
 }
 
+static struct malloctap_thread_slot slot;
+_Thread_local struct thread_storage thread_storage = {.slot = &slot};
+
 static void begin(struct thread *thread, const char *options)
 {
     config_read(options, NULL);
@@ -91,11 +94,16 @@ static void slow_body(void)
     CHECK(thread.orders.mean < first / 4);
     config_read("calls=4096", NULL);
     orders_begin(&thread);
+    slot.cpu_ns = 0;
     for (unsigned draw = 0; draw < 4 * BUDGET_DRAWS; draw++) {
         work_for(10 * BUDGET_NS);
         orders_next_limit(&thread);
     }
     CHECK(thread.orders.mean == first);
+    /* What the processor was used for is known all the same, but for before the first look and
+     * after the last. */
+    CHECK(slot.cpu_ns >= 2 * BUDGET_DRAWS * 10 * (uint64_t)BUDGET_NS);
+    CHECK(slot.cpu_ns <= 5 * BUDGET_DRAWS * 10 * (uint64_t)BUDGET_NS);
 }
 
 static void a_thread_that_calls_rarely_is_sampled_more(void **state)

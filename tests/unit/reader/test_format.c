@@ -59,8 +59,8 @@ static const struct field fields[] = {
     X(kind) X(reserved) X(offset) X(size)
 #undef X
 #define X(name) FIELD(malloctap_thread_slot, name)
-    X(state) X(tid) X(thread) X(birth_ticks) X(death_ticks) X(name) X(latency) X(reserved)
-    X(counters)
+    X(state) X(tid) X(thread) X(birth_ticks) X(death_ticks) X(name) X(latency) X(cpu_ns)
+    X(reserved) X(counters)
 #undef X
 #define X(name) FIELD(malloctap_stack, name)
     X(frame_count) X(flags)

@@ -129,19 +129,31 @@ static void times_are_unknown_where_many_samples_are_missing(void **state)
     assert_true(taken("d.mtap", MEASURE_calls) == 100);
 }
 
-/* No thread is longer in the allocator than it lives, however the estimate comes out. */
-static void no_longer_than_they_live(void **state)
+/* A thread that lived for 3 microseconds, so many nanoseconds of them on its processor. */
+static void short_life_write(const char *name, uint64_t cpu_ns)
 {
     struct recording_builder *builder = recording_builder_create();
     struct malloctap_header *header = recording_builder_header(builder);
+    struct malloctap_thread_slot *thread = recording_builder_add_thread(builder, 1, "main");
     header->end_ticks = header->start_ticks + 6000;
-    recording_builder_add_thread(builder, 1, "main")->birth_ticks = header->start_ticks + 3000;
+    thread->birth_ticks = header->start_ticks + 3000;
+    thread->cpu_ns = cpu_ns;
     latency_fill(builder, 1, MALLOCTAP_PROBE_BLOCKED);
-    assert_int_equal(recording_builder_write(builder, folder_path("h.mtap")), 0);
+    assert_int_equal(recording_builder_write(builder, folder_path(name)), 0);
     recording_builder_destroy(builder);
+}
+
+/* No thread is longer in the allocator than it lives, however the estimate comes out, nor waits
+ * while it is on its processor. */
+static void no_longer_than_they_live(void **state)
+{
+    short_life_write("h.mtap", 0);
     assert_float_equal(taken("h.mtap", MEASURE_alloc_ns), 3000, 1e-6);
     assert_float_equal(taken("h.mtap", MEASURE_wait_ns), 2000, 1e-6);
     assert_float_equal(taken("h.mtap", MEASURE_alloc_thread_max_ns), 6000, 1e-6);
+    short_life_write("i.mtap", 2200);
+    assert_float_equal(taken("i.mtap", MEASURE_alloc_ns), 1800, 1e-6);
+    assert_float_equal(taken("i.mtap", MEASURE_wait_ns), 800, 1e-6);
 }
 
 /* Threads that ended long ago are one row, and not one thread. */

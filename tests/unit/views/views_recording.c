@@ -62,6 +62,7 @@ struct views_recording views_recording_create(void)
     struct malloctap_thread_slot *worker = add_thread(builder, 4712, "filler \xff", 300000);
     worker->state = MALLOCTAP_THREAD_EXITED;
     worker->death_ticks = RECORDING_BUILDER_START_TICKS + 250000000;
+    main_slot->cpu_ns = 400000000;
     recording.main_thread = main_slot->thread;
     recording.worker = worker->thread;
     add_samples(&recording, recording.main_thread, recording.load, 66, 10000);
