@@ -20,6 +20,15 @@ for line in sys.stdin:
 """
 
 
+# The same in a program that is looked at more quickly; each assignment obtains a block.
+SMALL_WORKER = """
+while read count; do
+    while [ "$count" -gt 0 ]; do count=$((count - 1)); text="some text $count"; done
+    echo done
+done
+"""
+
+
 def logged_events(recording):
     done = run([MALLOCTAP, "log", "--json", recording], ROOT)
     check_exit(done, 0, f"log: {done.stderr}")
@@ -146,12 +155,12 @@ def test_short_threads_take_a_chunk_each(place):
 class Worker:
     """A tapped program that allocates when told to."""
 
-    def __init__(self, place, **options):
+    def __init__(self, place, arguments=(os.path.realpath(sys.executable), "-c", WORKER), **options):
         self.recording = place / "worker.mtap"
         environment = tapped(self.recording, **options)
         environment["PYTHONMALLOC"] = "malloc"
-        self.process = subprocess.Popen([os.path.realpath(sys.executable), "-c", WORKER], cwd=place, env=environment,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(arguments, cwd=place, env=environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
 
     def work(self, blocks):
         self.process.stdin.write(f"{blocks}\n".encode())
@@ -184,20 +193,20 @@ def check_switched(place, recording):
 
 def test_off_for_a_while_is_told(place):
     for mode in ("log", "sample"):
-        worker = Worker(place, mode=mode, calls=16, ring=0)
-        worker.work(100)
+        worker = Worker(place, ("/bin/sh", "-c", SMALL_WORKER), mode=mode, calls=16, ring=0)
+        worker.work(1000)
         worker.order("off")
         worker.work(1000)
         check(not view("leaks", worker.recording)["exact"], f"{mode}: exact while it is off")
         worker.order("on")
-        worker.work(100)
+        worker.work(1000)
         worker.end()
         check_switched(place, worker.recording)
         worker.recording.unlink()
 
 
 def test_another_rate_is_no_switch(place):
-    worker = Worker(place, mode="sample", calls=64, ring=0)
+    worker = Worker(place, ("/bin/sh", "-c", SMALL_WORKER), mode="sample", calls=64, ring=0)
     worker.work(1000)
     worker.order("calls=16")
     worker.work(3000)
