@@ -164,6 +164,9 @@ def test_job_control():
 
 
 def main():
+    # A shell that starts tests in the background has them ignored, and so would every program here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
         for name, test in list(globals().items()):
