@@ -17,7 +17,7 @@ enum { CHUNK_SIZE = 4096, CHUNKS_MAX = COLUMNS_FRAME_MAX / CHUNK_SIZE, LIVE = 50
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
 
-static uint8_t chunks[COLUMNS_FRAME_MAX + COLUMNS_PACK_SLACK];
+static uint8_t chunks[COLUMNS_FRAME_MAX + CHUNK_SIZE + COLUMNS_PACK_SLACK];
 static struct builder_log_base base;
 
 static uint64_t random_state;
@@ -247,9 +247,10 @@ static void test_other_chunks(void **state)
 {
     static const uint8_t sized_free[] = {4, 0x20, 9}; /* which no column is for */
     static const uint8_t longer_than_needed[] = {0x20, 0x20, 1, 0,
-                                                 5}; /* a time of 1 in two bytes */
+                                                 5};      /* a time of 1 in two bytes */
+    static const uint8_t unused_bits[] = {2, 0, 0x41, 4}; /* of a realloc of address 16 */
     begin();
-    add_program(9);
+    add_program(10);
     chunk_at(1)->content = MALLOCTAP_CHUNK_RECORDS;
     chunk_at(2)->sequence = 0;
     chunk_at(3)->committed = CHUNK_SIZE;
@@ -259,13 +260,15 @@ static void test_other_chunks(void **state)
     chunk_at(7)->committed = 0; /* of which something was left behind */
     memcpy(chunk_at(8) + 1, sized_free, sizeof(sized_free));
     chunk_at(8)->committed = sizeof(sized_free);
-    expect_back(9);
+    memcpy(chunk_at(9) + 1, unused_bits, sizeof(unused_bits));
+    chunk_at(9)->committed = sizeof(unused_bits);
+    expect_back(10);
 
     const uint8_t *packed;
-    size_t size = columns_pack(packer, chunks, 9 * CHUNK_SIZE, CHUNK_SIZE, &packed);
+    size_t size = columns_pack(packer, chunks, 10 * CHUNK_SIZE, CHUNK_SIZE, &packed);
     struct columns_frame frame;
     assert_true(columns_frame_split(packed, size, &frame));
-    static const uint8_t in_columns[] = {1, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t in_columns[] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     assert_memory_equal(frame.columns[COLUMNS_REST].bytes, in_columns, sizeof(in_columns));
     columns_frame_deinit(&frame);
 }
@@ -279,6 +282,8 @@ static void test_nothing_to_pack(void **state)
     assert_int_equal(columns_pack(packer, chunks, 0, CHUNK_SIZE, &packed), 0);
     assert_int_equal(columns_pack(packer, chunks, 2 * CHUNK_SIZE - 8, CHUNK_SIZE, &packed), 0);
     assert_int_equal(columns_pack(packer, chunks, 2 * CHUNK_SIZE, 64, &packed), 0);
+    assert_int_equal(
+        columns_pack(packer, chunks, COLUMNS_FRAME_MAX + CHUNK_SIZE, CHUNK_SIZE, &packed), 0);
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */
