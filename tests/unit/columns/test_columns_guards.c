@@ -264,6 +264,35 @@ static void test_site_that_is_not_there(void **state)
     expect_refused();
 }
 
+/* One site more than have numbers, then a call from the one with the number of `listed`. */
+static void begin_many_sites(uint64_t listed)
+{
+    begin(LARGE_CHUNK_SIZE);
+    for (uint32_t i = 0; i <= COLUMNS_SITES; i++) {
+        put_new_site(2, MALLOCTAP_OP_MALLOC | MALLOCTAP_LOG_FAILED);
+        columns_put_choice(&sinks, COLUMNS_SIZE, 0);
+    }
+    columns_put_choice(&sinks, COLUMNS_SITE, COLUMNS_SITE_LISTED);
+    columns_put_number(&sinks, COLUMNS_LISTED, listed);
+    columns_put_number(&sinks, COLUMNS_TIME, 0);
+    columns_put_choice(&sinks, COLUMNS_SIZE, COLUMNS_SIZE_OTHER);
+    columns_put_number(&sinks, COLUMNS_BYTES, 0);
+}
+
+static void test_number_of_no_site(void **state)
+{
+    /* tags, and stacks of one, two and three bytes */
+    uint32_t committed = 2 * (COLUMNS_SITES + 2) + 255 + 2 * (65536 - 256) + 3 * 3;
+    begin_many_sites(COLUMNS_SITES);
+    finish(committed);
+    expect_sound();
+    begin_many_sites(COLUMNS_SITES + 1);
+    /* What is behind the sites would pass for a malloc from the same stack, which takes no byte. */
+    columns_put_byte(&sinks, COLUMNS_GOT, COLUMNS_GOT_NONE);
+    finish(committed - 3);
+    expect_refused();
+}
+
 /* ---- blocks ------------------------------------------------------------------------------------
  */
 
@@ -359,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_stacks),
         cmocka_unit_test(test_site_that_is_not_there),
+        cmocka_unit_test(test_number_of_no_site),
         cmocka_unit_test(test_ages),
         cmocka_unit_test(test_age_of_none),
         cmocka_unit_test(test_codes_of_no_block),
