@@ -119,6 +119,17 @@ static void test_choices(void **state)
     assert_int_equal(columns[COLUMNS_SITE][0], 1 + 4 * 2);
 }
 
+static void test_bytes_end(void **state)
+{
+    begin();
+    columns_put_byte(&sinks, COLUMNS_GOT, 7);
+    turn();
+    assert_int_equal(columns_take_byte(&sources, COLUMNS_GOT), 7);
+    assert_false(sources.damaged);
+    assert_int_equal(columns_take_byte(&sources, COLUMNS_GOT), 0);
+    assert_true(sources.damaged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_codes_of_no_number),
         cmocka_unit_test(test_bits_end),
         cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_bytes_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
