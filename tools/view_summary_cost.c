@@ -43,7 +43,7 @@ static void print_no_waiting(const struct summary *summary, FILE *out)
     const struct aggregate *calls = &summary->cost.aggregate;
     double one_in = probed_calls(summary) / waiting_calls_limit(&calls->waiting);
     fprintf(out, "none of %s probed calls waited", emit_count((double)calls->waiting.classed).text);
-    if (one_in >= 2)
+    if (one_in >= 2 && !isinf(one_in))
         fprintf(out, ": less than one call in %s did (95 %%)", emit_count(floor(one_in)).text);
     fputc('\n', out);
 }

@@ -11,7 +11,8 @@
 
 #include <stdint.h>
 
-/* A draw, at least 1. `state` is the caller's generator; any value but 0 will do to begin with. */
+/* A draw, at least 1; always 1 where the mean is 0, and then every call has weight 1. `state` is the
+ * caller's generator; any value but 0 will do to begin with. */
 uint64_t exponential_draw(uint64_t *state, uint64_t mean);
 
 /* 1 / p for a call of this cost, cost > 0. */

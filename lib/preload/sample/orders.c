@@ -32,6 +32,9 @@ static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool
     thread->orders.draws = 0;
     thread->orders.thinnings = thin ? THINNINGS : 0;
     thread->call_units = config_call_units(calls, bytes);
+    /* Where a call costs all that lies between two samples, every call was asked for. */
+    if (thread->call_units >= bytes)
+        thread->orders.mean = thread->orders.base = 0;
     thread->orders.budget = budget_begin(least_mean(thread), bytes);
 }
 

@@ -6,6 +6,7 @@
 #include <config/config.h>
 #include <probe/probe.h>
 #include <recording/recording.h>
+#include <sample/exponential.h>
 #include <sample/lives.h>
 #include <sample/orders.h>
 #include <thread/thread.h>
@@ -59,6 +60,23 @@ static void the_default_rate_thins_out(void **state)
 {
     (void)state;
     in_child(rate_body);
+}
+
+/* One call in one is every call, of any size. */
+static void every_call_body(void)
+{
+    struct thread thread;
+    begin(&thread, "out=x.mtap,calls=1");
+    for (unsigned draw = 0; draw < 1000; draw++) {
+        CHECK(orders_next_limit(&thread) <= thread.call_units);
+        CHECK(exponential_weight(thread.call_units, thread.orders.mean) == 1);
+    }
+}
+
+static void one_call_in_one_is_every_call(void **state)
+{
+    (void)state;
+    in_child(every_call_body);
 }
 
 /* Processor time, so that the next look at the clock finds the thread slow. */
@@ -194,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_rate_thins_out),
+        cmocka_unit_test(one_call_in_one_is_every_call),
         cmocka_unit_test(a_thread_that_calls_rarely_is_sampled_more),
         cmocka_unit_test(samples_are_prepared),
         cmocka_unit_test(threads_do_as_the_header_says),
