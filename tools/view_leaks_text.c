@@ -101,7 +101,7 @@ static void print_missing(const struct view_leaks *view, FILE *out)
     if (view->missing) {
         fprintf(out, "NOT COMPLETE: %s call%s left no record%s",
                 emit_count((double)view->missing).text, view->missing == 1 ? "" : "s",
-                view->logged ? "; a block may be shown that was freed" : "");
+                view->logged ? "; a block may be shown that was freed, or one be missing" : "");
         if (header->lost_since)
             fprintf(out, "; from %s on there was no space", moment(view, header->lost_since).text);
         fputs(".\n", out);

@@ -207,8 +207,8 @@ int reader_packed_open(int fd, const char *path, struct reader_packed **ret,
     if (fstat(fd, &status) != 0 ||
         !find_table(fd, (uint64_t)status.st_size, &offset, &count, &entry_size)) {
         return reader_error_set(error, path,
-                                "compressed, but not by 'malloctap pack', or not to its end; "
-                                "uncompress it with 'zstd -d'");
+                                "compressed, but its end is missing, or not by 'malloctap pack'; "
+                                "copy it anew, or uncompress it with 'zstd -d'");
     }
     struct reader_packed *packed = calloc(1, sizeof(*packed));
     if (packed == NULL)
@@ -218,7 +218,7 @@ int reader_packed_open(int fd, const char *path, struct reader_packed **ret,
     if (!load_table(packed, offset, entry_size)) {
         reader_error_set(error, path,
                          errno == EBADMSG ? "damaged table of frames (at offset %" PRIu64
-                                            "); uncompress it with 'zstd -d'"
+                                            "); copy it anew, or uncompress it with 'zstd -d'"
                                           : "out of memory for its table of frames (at offset "
                                             "%" PRIu64 "); close other programs",
                          offset);

@@ -350,8 +350,9 @@ static void expect_unreadable(const char *path, const char *text)
 
 static void test_damaged(void **state)
 {
-    static const char not_ours[] = "compressed, but not by 'malloctap pack', or not to its end; "
-                                   "uncompress it with 'zstd -d'";
+    static const char not_ours[] =
+        "compressed, but its end is missing, or not by 'malloctap pack'; copy it anew, or "
+        "uncompress it with 'zstd -d'";
     const char *path = folder_path("h.mtap.zst");
     pack(record("h.mtap", MALLOCTAP_STATE_FINISHED, CALLS), fast);
     struct bytes packed = load(path);
@@ -387,7 +388,7 @@ static void test_compressed_otherwise(void **state)
     uint8_t *compressed = malloc(room);
     size_t size = ZSTD_compress(compressed, room, plain.bytes, plain.size, 1);
     store(folder_path("i.zst"), compressed, size);
-    expect_unreadable(folder_path("i.zst"), "compressed, but not by 'malloctap pack'");
+    expect_unreadable(folder_path("i.zst"), "compressed, but its end is missing");
     free(compressed);
     free(plain.bytes);
 }
