@@ -9,8 +9,8 @@
 #include <recording/recording.h>
 
 /* At the default rate a thread that calls much is sampled less as it goes on: what is known of its
- * first millions of calls is not worth much more at the thousandth sample. */
-#define DRAWS_A_MEAN 512u
+ * first millions of calls is not worth much more at the two thousandth sample. */
+#define DRAWS_A_MEAN 1024u
 #define THINNINGS 4u
 
 /* One that calls little is sampled more, up to one call in so many, as long as few of the blocks

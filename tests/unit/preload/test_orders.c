@@ -38,20 +38,20 @@ static void begin(struct thread *thread, const char *options)
     orders_begin(thread);
 }
 
-/* The default rate halves after 512 draws, four times; a rate that was asked for stays. */
+/* The default rate halves after 1024 draws, four times; a rate that was asked for stays. */
 static void rate_body(void)
 {
     struct thread thread;
     begin(&thread, "out=x.mtap");
     uint64_t first = thread.orders.mean;
-    for (unsigned draw = 0; draw < 512 * 10; draw++) {
+    for (unsigned draw = 0; draw < 1024 * 10; draw++) {
         CHECK(orders_next_limit(&thread) >= 1);
-        unsigned halved = draw / 512 < 4 ? draw / 512 : 4;
+        unsigned halved = draw / 1024 < 4 ? draw / 1024 : 4;
         CHECK(thread.orders.mean == first << halved);
     }
     config_read("calls=4096", NULL);
     orders_begin(&thread);
-    for (unsigned draw = 0; draw < 512 * 10; draw++)
+    for (unsigned draw = 0; draw < 1024 * 10; draw++)
         orders_next_limit(&thread);
     CHECK(thread.orders.mean == first);
 }
