@@ -8,7 +8,9 @@
 #include <sample/lives.h>
 #include <thread/thread.h>
 
-#define EXPORT __attribute__((visibility("default")))
+/* From the start of a cache line on: in programs with much code what a call costs is mostly that it
+ * is not in the instruction cache. */
+#define EXPORT __attribute__((visibility("default"), aligned(64)))
 
 /*
  * An allocation. True: counted, forward it. The threshold of a thread that is not known here is
