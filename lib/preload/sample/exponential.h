@@ -11,11 +11,10 @@
 
 #include <stdint.h>
 
-/* A draw, at least 1; always 1 where the mean is 0, and then every call has weight 1. `state` is the
- * caller's generator; any value but 0 will do to begin with. */
+/* A draw, at least 1. `state` is the caller's generator; any value but 0 will do to begin with. */
 uint64_t exponential_draw(uint64_t *state, uint64_t mean);
 
-/* 1 / p for a call of this cost, cost > 0. */
+/* 1 / p for a call of this cost, cost > 0; 1 where the mean is 0. */
 double exponential_weight(uint64_t cost, uint64_t mean);
 
 /* Natural logarithm, x > 0, relative error below 1e-12; exposed for its test. */

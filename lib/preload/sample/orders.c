@@ -25,6 +25,9 @@ static uint64_t least_mean(const struct thread *thread)
     return least < thread->orders.base ? least : thread->orders.base;
 }
 
+/* A distance that no call is cheaper than, and the least that is a limit. */
+#define EVERY_CALL (LIMIT_SLOW + 1)
+
 static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool thin)
 {
     thread->orders.mean = thread->orders.base = bytes;
@@ -33,8 +36,10 @@ static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool
     thread->orders.thinnings = thin ? THINNINGS : 0;
     thread->call_units = config_call_units(calls, bytes);
     /* Where a call costs all that lies between two samples, every call was asked for. */
-    if (thread->call_units >= bytes)
+    if (thread->call_units >= bytes) {
         thread->orders.mean = thread->orders.base = 0;
+        thread->call_units = thread->call_units > EVERY_CALL ? thread->call_units : EVERY_CALL;
+    }
     thread->orders.budget = budget_begin(least_mean(thread), bytes);
 }
 
@@ -128,7 +133,8 @@ uint64_t orders_next_limit(struct thread *thread)
     look(thread);
     if (thread->orders.adapts)
         adapt(thread);
-    uint64_t distance = exponential_draw(&thread->random, thread->orders.mean);
+    uint64_t mean = thread->orders.mean;
+    uint64_t distance = mean > 0 ? exponential_draw(&thread->random, mean) : EVERY_CALL;
     uint64_t lead = MARK_CALLS * thread->call_units;
     bool prepares = thread->orders.mode == MALLOCTAP_MODE_SAMPLE && probe_asks();
     thread->draw_at = distance;

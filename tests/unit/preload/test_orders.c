@@ -68,9 +68,13 @@ static void every_call_body(void)
     struct thread thread;
     begin(&thread, "out=x.mtap,calls=1");
     for (unsigned draw = 0; draw < 1000; draw++) {
-        CHECK(orders_next_limit(&thread) <= thread.call_units);
+        uint64_t limit = orders_next_limit(&thread);
+        CHECK(limit > LIMIT_SLOW && limit <= thread.call_units);
         CHECK(exponential_weight(thread.call_units, thread.orders.mean) == 1);
     }
+    config_read("calls=1,bytes=1", NULL);
+    orders_begin(&thread);
+    CHECK(orders_next_limit(&thread) <= thread.call_units);
 }
 
 static void one_call_in_one_is_every_call(void **state)

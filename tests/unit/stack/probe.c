@@ -183,12 +183,18 @@ EXPORT const struct malloctap_stack *probe_stored(uint32_t id)
     return area_stack(id);
 }
 
+/* Found before there are threads that ask. */
+static char executable[1024];
+
+__attribute__((constructor)) static void find_executable(void)
+{
+    if (readlink("/proc/self/exe", executable, sizeof executable - 1) < 0)
+        executable[0] = '?';
+}
+
 const char *area_executable(void)
 {
-    static char path[1024];
-    if (path[0] == '\0' && readlink("/proc/self/exe", path, sizeof path - 1) < 0)
-        path[0] = '?';
-    return path;
+    return executable;
 }
 
 const char *area_start_directory(void)
