@@ -9,14 +9,18 @@ from harness import *
 OURS = ("leaky", "libleaky_text.so", "libleaky_cache.so")
 
 
+def leaky_program(name):
+    path = str(PROGRAMS / "leaky" / name)
+    if not os.path.exists(path):
+        raise Skip(f"{name} was not built: no C++ compiler")
+    return path
+
+
 def record(place, ending="exit", mode="log", *options):
     """Run leaky; return its recording and its truth, a row per function."""
     recording, truth = place / "leaky.mtap", place / "truth"
     recording.unlink(missing_ok=True)
-    program_path = str(PROGRAMS / "leaky" / "leaky")
-    if not os.path.exists(program_path):
-        raise Skip("leaky was not built: no C++ compiler")
-    done = run_command(recording, [program_path, truth, ending], place, ["-m", mode, *options])
+    done = run_command(recording, [leaky_program("leaky"), truth, ending], place, ["-m", mode, *options])
     check_exit(done, 137 if ending == "kill" else 0, f"leaky {ending}")
     return recording, {row["function"]: row for row in read_rows(truth)}
 
@@ -201,7 +205,7 @@ def test_a_copy_under_another_name_shows_no_difference(place):
 
 def test_two_builds_differ_in_what_was_changed(place):
     for build in ("old", "new"):
-        path = PROGRAMS / "leaky" / f"{build}_build"
+        path = leaky_program(f"{build}_build")
         check_exit(run_command(place / f"{build}.mtap", [path], place, ["-m", "log"]), 0, build)
 
     def changes(by):

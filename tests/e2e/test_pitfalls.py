@@ -262,6 +262,8 @@ def test_children_say_nothing_of_the_recording_they_find(place):
         arguments = [*change, "sh", "-c", "ls / >/dev/null; exit 5"]
         if run(arguments, place).returncode != 5:
             continue
+        if run([*change, "test", "-r", LIBRARY], place).returncode:
+            continue  # the loader will not find the tap, and says so
         done = run_command(place / "x.mtap", arguments, place, ("-f",))
         check_exit(done, 5, change[0])
         check_equal(done.stderr, b"", f"{change}: said on the program's standard error")

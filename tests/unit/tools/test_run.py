@@ -11,7 +11,9 @@ import tempfile
 import time
 
 MALLOCTAP, NO_TAP = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
+# ASAN_OPTIONS is for this test, if at all; `run` adds to it.
 ENVIRONMENT = {**os.environ, "MALLOCTAP_LIB": NO_TAP}
+ENVIRONMENT.pop("ASAN_OPTIONS", None)
 NOT_TAPPED = b"left no recording: the loader did not load the tap"
 
 
