@@ -110,6 +110,16 @@ static uint64_t hole_size(const struct pack_frames *frames)
     return (uint64_t)data - frames->offset;
 }
 
+/* In the header that a recording begins with; it may lie anywhere in memory. */
+static void mark_columns(uint8_t *header)
+{
+    uint8_t *at = header + offsetof(struct malloctap_header, features);
+    uint64_t features;
+    memcpy(&features, at, sizeof features);
+    features |= MALLOCTAP_FEATURE_COLUMNS;
+    memcpy(at, &features, sizeof features);
+}
+
 static bool read_frame(struct pack_frames *frames, size_t size)
 {
     if (frames->offset >= frames->hole_end)
@@ -119,7 +129,7 @@ static bool read_frame(struct pack_frames *frames, size_t size)
     else if (!read_full(frames->in, frames->offset, frames->frame, size))
         return false;
     if (frames->offset == 0 && frames->log && size >= offsetof(struct malloctap_header, state))
-        ((struct malloctap_header *)frames->frame)->features |= MALLOCTAP_FEATURE_COLUMNS;
+        mark_columns(frames->frame);
     return true;
 }
 

