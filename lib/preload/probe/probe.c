@@ -135,6 +135,7 @@ static void begin_marked(const struct probe_mark *mark, struct probe_start *ret)
     }
     *ret = (struct probe_start){.before = *mark, .asked = true, .marked = true};
     ret->interrupted = recording_ticks() - mark->ticks > LEAD_MOST_NS;
+    switches_watch();
 }
 
 /* `stayed`: the thread surely kept its processor. */
@@ -179,7 +180,6 @@ void probe_call(struct call *call, const struct probe_mark *mark, struct probe *
     void *(*const obtain)(size_t) = backend.malloc;
     void (*const give_back)(void *) = backend.free;
     begin_marked(mark, &start);
-    switches_watch();
     if (call->function == CALL_malloc) {
         start.before.ticks = recording_ticks();
         call->result = obtain(call->size);

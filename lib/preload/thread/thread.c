@@ -153,6 +153,7 @@ static void slot_begin(struct malloctap_thread_slot *slot)
     slot->tid = tid_current();
     slot->birth_ticks = recording_ticks();
     slot->death_ticks = 0;
+    slot->cpu_ns = 0;
     memset(slot->name, 0, sizeof slot->name);
     uint64_t number = __atomic_add_fetch(&table.last, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->thread, number, __ATOMIC_RELAXED);

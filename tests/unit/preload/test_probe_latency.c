@@ -81,13 +81,15 @@ static void a_row_has_sums_by_kind(void **state)
 static void *probe_in_thread(void *unused)
 {
     struct malloctap_thread_slot *slot = claim();
-    CHECK(slot != NULL);
+    CHECK(slot != NULL && slot->cpu_ns == 0);
+    slot->cpu_ns = 1000;
     add(slot, MALLOCTAP_PROBE_FAST, slot->thread, 0);
     CHECK(row_of(slot)->ops[MALLOCTAP_OP_FREE].samples == 1);
     return unused;
 }
 
-/* Far more threads than have slots: rows are reused with them, and nothing is counted twice. */
+/* Far more threads than have slots: rows are reused with them, and nothing is counted twice or
+ * taken over from who had the slot before. */
 static void reuse_body(void)
 {
     enum { THREADS = 3000 };
