@@ -172,8 +172,7 @@ static void log_alloc(struct thread *thread, struct call *call)
 /* Prepare the sample that is due; the limit until then. */
 static uint64_t mark(struct thread *thread)
 {
-    double units_a_ns =
-        (double)thread->spent / (double)(recording_ticks() - thread->drawn_ticks + 1);
+    double units_a_ns = (double)thread->spent / (double)(recording_now_ns() - thread->drawn_ns + 1);
     double left = (double)(thread->draw_at - thread->spent);
     probe_mark(&thread->mark, (uint64_t)(left / (units_a_ns + 1e-9)));
     return thread->draw_at;

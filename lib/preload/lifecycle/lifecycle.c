@@ -34,7 +34,7 @@
 
 enum { NEW, STARTING, READY };
 
-#define REFUSED_TICKS 1000000000ull
+#define REFUSED_NS 1000000000ull
 
 /* Of this process; a child begins with zeros. */
 static struct {
@@ -245,15 +245,15 @@ static void thread_ends(void *state)
 /* No slot was to be had: ask again in a while, not at every call. */
 static bool refused_lately(void)
 {
-    return thread_storage.refused_ticks != 0 &&
-           recording_ticks() < thread_storage.refused_ticks + REFUSED_TICKS;
+    return thread_storage.refused_ns != 0 &&
+           recording_now_ns() < thread_storage.refused_ns + REFUSED_NS;
 }
 
 static void refuse(void)
 {
-    if (thread_storage.refused_ticks == 0)
+    if (thread_storage.refused_ns == 0)
         recording_lost(threads_no_space, 1);
-    thread_storage.refused_ticks = recording_ticks();
+    thread_storage.refused_ns = recording_now_ns();
 }
 
 struct thread *lifecycle_thread(void)

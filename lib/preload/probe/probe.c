@@ -38,7 +38,7 @@ static bool ask_kernel(struct rusage *ret)
     return syscall(SYS_getrusage, RUSAGE_THREAD, ret) == 0;
 }
 
-/* All but the ticks. */
+/* All but the moment. */
 static void count(const struct rusage *usage, struct probe_mark *ret)
 {
     ret->sleeps = (uint64_t)usage->ru_nvcsw;
@@ -54,8 +54,8 @@ static uint64_t clock_cost(void)
     for (int batch = 0; batch < BATCHES; batch++) {
         uint64_t sum = 0;
         for (int i = 0; i < BATCH; i++) {
-            uint64_t start = recording_ticks();
-            sum += recording_ticks() - start;
+            uint64_t start = recording_now_ns();
+            sum += recording_now_ns() - start;
         }
         least = sum < least ? sum : least;
     }
@@ -113,7 +113,7 @@ static bool ask_before(struct probe_mark *ret)
 void probe_mark(struct probe_mark *ret, uint64_t lead_ns)
 {
     ret->lead_ns = lead_ns;
-    ret->ticks = ask_before(ret) ? recording_ticks() : 0;
+    ret->at_ns = ask_before(ret) ? recording_now_ns() : 0;
 }
 
 void probe_begin(struct probe_start *ret)
@@ -121,27 +121,27 @@ void probe_begin(struct probe_start *ret)
     ret->marked = ret->interrupted = false;
     ret->asked = ask_before(&ret->before);
     /* A sample comes so rarely that the clock's own code is in no cache: read it once for that. */
-    recording_ticks();
+    recording_now_ns();
     switches_watch();
-    ret->before.ticks = recording_ticks();
+    ret->before.at_ns = recording_now_ns();
 }
 
 /* Where calls are rare enough, the kernel is asked right before. */
 static void begin_marked(const struct probe_mark *mark, struct probe_start *ret)
 {
-    if (mark->ticks == 0 || mark->lead_ns > LEAD_MOST_NS) {
+    if (mark->at_ns == 0 || mark->lead_ns > LEAD_MOST_NS) {
         probe_begin(ret);
         return;
     }
     *ret = (struct probe_start){.before = *mark, .asked = true, .marked = true};
-    ret->interrupted = recording_ticks() - mark->ticks > LEAD_MOST_NS;
+    ret->interrupted = recording_now_ns() - mark->at_ns > LEAD_MOST_NS;
     switches_watch();
 }
 
 /* `stayed`: the thread surely kept its processor. */
 static void conclude(const struct probe_start *start, uint64_t end, bool stayed, struct probe *ret)
 {
-    uint64_t time = end - start->before.ticks;
+    uint64_t time = end - start->before.at_ns;
     *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE};
     if (!probing.started)
         return;
@@ -167,7 +167,7 @@ static void conclude(const struct probe_start *start, uint64_t end, bool stayed,
 
 void probe_end(const struct probe_start *start, struct probe *ret)
 {
-    uint64_t end = recording_ticks();
+    uint64_t end = recording_now_ns();
     conclude(start, end, switches_ruled_out(), ret);
 }
 
@@ -181,17 +181,17 @@ void probe_call(struct call *call, const struct probe_mark *mark, struct probe *
     void (*const give_back)(void *) = backend.free;
     begin_marked(mark, &start);
     if (call->function == CALL_malloc) {
-        start.before.ticks = recording_ticks();
+        start.before.at_ns = recording_now_ns();
         call->result = obtain(call->size);
-        end = recording_ticks();
+        end = recording_now_ns();
     } else if (call->function == CALL_free && !arena_owns(call->block)) {
-        start.before.ticks = recording_ticks();
+        start.before.at_ns = recording_now_ns();
         give_back(call->block);
-        end = recording_ticks();
+        end = recording_now_ns();
     } else {
-        start.before.ticks = recording_ticks();
+        start.before.at_ns = recording_now_ns();
         call_forward(call);
-        end = recording_ticks();
+        end = recording_now_ns();
     }
     conclude(&start, end, switches_ruled_out(), ret);
 }

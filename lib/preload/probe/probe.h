@@ -23,14 +23,14 @@ struct probe {
 
 /* What the kernel had counted for a thread at some moment. */
 struct probe_mark {
-    uint64_t ticks;   /* 0: none */
+    uint64_t at_ns;   /* 0: none */
     uint64_t lead_ns; /* how long the thread takes from there to the probe, at its usual pace */
     uint64_t sleeps, preemptions, faults;
 };
 
 /* A probe under way, on its thread's stack. */
 struct probe_start {
-    struct probe_mark before; /* its ticks: right before the call */
+    struct probe_mark before; /* its moment: right before the call */
     bool asked;               /* the rest is known */
     bool marked;              /* of some calls ago: faults may be those of other code */
     bool interrupted;         /* and the thread was away since */

@@ -17,8 +17,8 @@
 #define DOUBLE_UP_TO (8ull << 20)
 #define PIECE_MAX (1ull << 30)
 #define PIECE_ALIGN 65536ull /* a whole number of every kind of element */
-#define RETRY_TICKS 1000000000ull
-#define WAIT_TICKS 500000000ull
+#define RETRY_NS 1000000000ull
+#define WAIT_NS 500000000ull
 
 struct piece {
     char *memory;
@@ -103,7 +103,7 @@ static bool extend(struct area *area, uint64_t least)
         size = ALIGN_UP(size / 2, PIECE_ALIGN);
     }
     if (memory == NULL) {
-        area->retry_at = recording_ticks() + RETRY_TICKS;
+        area->retry_at = recording_now_ns() + RETRY_NS;
         return false;
     }
     area->pieces[count] = (struct piece){memory, start, size};
@@ -125,9 +125,9 @@ static bool growing_begin(void)
      */
     while (!__atomic_compare_exchange_n(&state.growing, &owner, self, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {
-        uint64_t now = recording_ticks();
+        uint64_t now = recording_now_ns();
         if (give_up == 0)
-            give_up = now + WAIT_TICKS;
+            give_up = now + WAIT_NS;
         if (owner == self || now >= give_up)
             return false;
         __atomic_fetch_add(&state.waiting, 1, __ATOMIC_SEQ_CST);
@@ -152,10 +152,10 @@ static void growing_end(void)
 static bool grow(struct area *area, uint32_t seen, uint64_t least)
 {
     uint64_t retry_at = __atomic_load_n(&area->retry_at, __ATOMIC_RELAXED);
-    if (retry_at != 0 && recording_ticks() < retry_at)
+    if (retry_at != 0 && recording_now_ns() < retry_at)
         return false;
     if (!growing_begin()) {
-        area->retry_at = recording_ticks() + RETRY_TICKS;
+        area->retry_at = recording_now_ns() + RETRY_NS;
         return false;
     }
     bool grown = area->count != seen || extend(area, least);

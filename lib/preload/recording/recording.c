@@ -74,11 +74,16 @@ bool recording_clock_is_fine(void)
     return clock_id == CLOCK_MONOTONIC;
 }
 
-uint64_t recording_ticks(void)
+uint64_t recording_now_ns(void)
 {
     struct timespec now;
     clock_now(clock_id, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t recording_ticks(void)
+{
+    return recording_now_ns() / RECORDING_TICK_NS;
 }
 
 bool recording_wipe_on_fork(void)
@@ -242,7 +247,7 @@ static void fill_clock(struct malloctap_header *header)
     clock_now(CLOCK_REALTIME, &now);
     header->start_realtime_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     header->start_ticks = recording_ticks();
-    header->clock_mult = 1;
+    header->clock_mult = RECORDING_TICK_NS;
     header->clock_shift = 0;
 }
 

@@ -49,6 +49,17 @@ void recording_let_go(void *memory, uint64_t size);
 void recording_lost_record(uint64_t ticks);
 
 /* Now: CLOCK_MONOTONIC in nanoseconds. */
+uint64_t recording_now_ns(void);
+
+/*
+ * The unit of times in a recording. Finer ones would say nothing: a reading of the clock takes
+ * more, and so do the two readings, the record and the allocator's work between a block's end on
+ * one thread and its beginning on another, so that their order is never lost. In a packed log, of
+ * which most are times, it saves an eighth to a half.
+ */
+#define RECORDING_TICK_NS 16u
+
+/* Now, in that unit. */
 uint64_t recording_ticks(void);
 
 /* The clock_gettime to ask, and which clock; to be set before anything else is called. */

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define RETRY_TICKS 1000000000ull
+#define RETRY_TICKS (1000000000u / RECORDING_TICK_NS)
 
 static struct {
     uint64_t sequence;             /* of the last claim */

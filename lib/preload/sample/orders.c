@@ -138,9 +138,9 @@ uint64_t orders_next_limit(struct thread *thread)
     uint64_t lead = MARK_CALLS * thread->call_units;
     bool prepares = thread->orders.mode == MALLOCTAP_MODE_SAMPLE && probe_asks();
     thread->draw_at = distance;
-    thread->mark.ticks = 0;
+    thread->mark.at_ns = 0;
     if (!prepares || distance <= lead)
         return distance;
-    thread->drawn_ticks = recording_ticks();
+    thread->drawn_ns = recording_now_ns();
     return distance - lead;
 }

@@ -23,7 +23,7 @@ static uint64_t scramble(uint64_t x)
 
 void sample_thread_init(struct thread *thread, const struct malloctap_thread_slot *slot)
 {
-    uint64_t seed = recording_ticks() ^ (uint64_t)slot->tid << 40 ^ slot->thread;
+    uint64_t seed = recording_now_ns() ^ (uint64_t)slot->tid << 40 ^ slot->thread;
     const void *kernel_random = (const void *)getauxval(AT_RANDOM);
     if (kernel_random != NULL) {
         uint64_t bits;

@@ -67,7 +67,7 @@ struct thread {
     uint32_t used;          /* claimed by a thread of this process */
     uint64_t outside_limit; /* THREAD_INSIDE: the limit to go back to */
     uint64_t draw_at;       /* the next sample is due there: at the limit, or some calls later */
-    uint64_t drawn_ticks;   /* when that was drawn */
+    uint64_t drawn_ns;      /* when that was drawn */
     struct probe_mark mark; /* made at that limit */
     uint64_t usual_ns[MALLOCTAP_OPS]; /* of calls that nothing kept, lately; 0: none yet */
     struct thread_orders orders;
@@ -82,7 +82,7 @@ struct thread {
 struct thread_storage {
     uintptr_t distance;                 /* from thread_none to the thread's state */
     struct malloctap_thread_slot *slot; /* valid when the state's limit is not LIMIT_UNKNOWN */
-    uint64_t refused_ticks;             /* when there was no slot for it; 0: never */
+    uint64_t refused_ns;                /* when there was no slot for it; 0: never */
 };
 
 extern const struct thread thread_none HIDDEN;

@@ -115,7 +115,7 @@ static void work_until_preempted(void)
 
 static void work_a_while(void)
 {
-    for (uint64_t end = recording_ticks() + 20000; recording_ticks() < end;)
+    for (uint64_t end = recording_now_ns() + 20000; recording_now_ns() < end;)
         ;
 }
 
@@ -235,7 +235,7 @@ static uint32_t kind_marked(void (*between)(void), void (*what)(void), uint64_t 
     probe_mark(&mark, lead_ns);
     between();
     uint32_t kind = probe_work(what).kind;
-    mark.ticks = 0;
+    mark.at_ns = 0;
     return kind;
 }
 

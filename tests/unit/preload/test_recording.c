@@ -49,6 +49,33 @@ static void a_recording_is_a_file_of_its_owner(void **state)
     in_child(file_body);
 }
 
+static uint64_t header_ns(const struct malloctap_header *header, uint64_t ticks)
+{
+    return (uint64_t)((unsigned __int128)(ticks - header->start_ticks) * header->clock_mult >>
+                      header->clock_shift);
+}
+
+static void clock_body(void)
+{
+    struct malloctap_header header;
+    uint64_t before = recording_now_ns();
+    recording_open(false, false, "");
+    uint64_t opened = recording_now_ns();
+    read_header("x.mtap", &header);
+    while (recording_now_ns() < opened + 1000000)
+        ;
+    uint64_t start = recording_now_ns();
+    uint64_t ns = header_ns(&header, recording_ticks());
+    uint64_t end = recording_now_ns();
+    CHECK(ns + RECORDING_TICK_NS >= start - opened && ns <= end - before + RECORDING_TICK_NS);
+}
+
+static void the_header_tells_how_long_a_tick_is(void **state)
+{
+    (void)state;
+    in_child(clock_body);
+}
+
 static void taken_body(void)
 {
     char other[64];
@@ -275,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recording_is_a_file_of_its_owner),
+        cmocka_unit_test(the_header_tells_how_long_a_tick_is),
         cmocka_unit_test(a_name_that_is_taken_is_left_alone),
         cmocka_unit_test(space_is_zeroed_apart_and_on_disk),
         cmocka_unit_test(a_bounded_ring_keeps_the_newest),
