@@ -120,6 +120,28 @@ enum chain_end {
     CHAIN_END_NULL, /* at a return address of 0 */
 };
 
+/* chain_append() of frames whose plain steps start from sp, all in modules that stay, to one that
+ * does not depend on fp. */
+static always_inline void chain_append_plain(struct stack_memory *memory, uint32_t count,
+                                             uint32_t added)
+{
+    struct memory_frame *frame = &memory->frames[count];
+    const struct memory_new_frame *from = &memory->added[added];
+    uint64_t hash = frame[-1].hash;
+    const uint64_t modules = frame[-1].modules;
+    const uint16_t checks = frame[-1].checks;
+    for (; from-- > memory->added; frame++) {
+        frame->pc = from->pc;
+        frame->sp = from->sp;
+        frame->hash = hash = depot_hash_add(hash, from->spread);
+        frame->modules = modules;
+        frame->ra_from_top = from->ra_from_top;
+        frame->checks = checks;
+        frame->module = (uint8_t)from->module;
+        frame->needs_fp = false;
+    }
+}
+
 /* Put `added` frames inside the first `count`, the outermost one first. `cfa`: where the step of
  * the outermost one led; `end`: if count is 0. */
 static always_inline void chain_append(struct stack_memory *memory, const struct chain_stack *stack,

@@ -129,13 +129,13 @@ static noinline bool learn_place(struct places *places, uintptr_t address, struc
         !learn_rule(places, address, (uint32_t)module->id, &ret->rule))
         return false;
     ret->plain = kind_of(ret->rule);
-    *places_entry(places, address) = *ret;
+    *places_entry(places->memory, address) = *ret;
     return true;
 }
 
 bool places_find(struct places *places, uintptr_t address, struct memory_place *ret)
 {
-    const struct memory_place *entry = places_entry(places, address);
+    const struct memory_place *entry = places_entry(places->memory, address);
     *ret = *entry;
     return (ret->address == address && ret->rule.kind != RULE_NONE &&
             places_verify(places, 1ULL << ret->module % 64)) ||

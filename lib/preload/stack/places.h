@@ -51,12 +51,12 @@ static always_inline bool places_verify(struct places *places, uint64_t modules)
     return likely((modules & ~places->verified) == 0) || places_verify_slowly(places, modules);
 }
 
-static always_inline struct memory_place *places_entry(const struct places *places,
+static always_inline struct memory_place *places_entry(struct stack_memory *memory,
                                                        uintptr_t address)
 {
     const unsigned bits = 10;
     static_assert(MEMORY_PLACES == 1u << 10, "the table has a place for each value of these bits");
-    return &places->memory->places[address * 0x9e3779b97f4a7c15ULL >> (64 - bits)];
+    return &memory->places[address * 0x9e3779b97f4a7c15ULL >> (64 - bits)];
 }
 
 /* The module and the short rule at an address. False: they cannot be had here. */

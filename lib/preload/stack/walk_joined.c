@@ -34,6 +34,7 @@ struct joined {
     uint32_t limit;
     uint32_t count; /* remembered frames that may be joined: verified, and not inside the walk */
     uint32_t added; /* frames walked */
+    bool plain;     /* all of them by walk_plainly() */
 };
 
 /* How a walk ended. */
@@ -183,9 +184,8 @@ static cold bool leave_own(struct joined *walk, const struct walk_own *own, stru
 /* ---- the walk -------------------------------------------------------------------------------- */
 
 /* A plain step to a CFA that is on the stack, from a frame that is put down in *frame. */
-static always_inline void plain_step(const struct joined *walk, const struct memory_place *place,
-                                     uint64_t cfa, struct position *at,
-                                     struct memory_new_frame *frame)
+static always_inline void plain_step(uint64_t top, const struct memory_place *place, uint64_t cfa,
+                                     struct position *at, struct memory_new_frame *frame)
 {
     uint64_t ra_at = words_from(cfa, place->rule.ra);
     frame->pc = at->pc;
@@ -194,7 +194,7 @@ static always_inline void plain_step(const struct joined *walk, const struct mem
     frame->spread = place->spread;
     frame->rule = place->rule;
     frame->module = place->module;
-    frame->ra_from_top = (int32_t)(ra_at - walk->stack.top);
+    frame->ra_from_top = (int32_t)(ra_at - top);
     if (place->rule.fp_how == RULE_FP_FROM_CFA)
         at->fp = stack_view_load(words_from(cfa, place->rule.fp));
     at->sp = cfa;
@@ -205,17 +205,17 @@ static always_inline void plain_step(const struct joined *walk, const struct mem
 static always_inline enum step step(struct joined *walk, struct position *at,
                                     struct memory_new_frame *frame)
 {
-    const struct memory_place *place = places_entry(&walk->places, at->pc - 1);
+    const struct memory_place *place = places_entry(walk->places.memory, at->pc - 1);
     if (likely(places_met(&walk->places, place, at->pc - 1))) {
         uint64_t cfa = words_from(at->sp, place->rule.cfa);
         if (likely(place->plain == PLACE_PLAIN_FROM_SP) && likely(cfa <= walk->stack.top)) {
-            plain_step(walk, place, cfa, at, frame);
+            plain_step(walk->stack.top, place, cfa, at, frame);
             return STEP_CALLER;
         }
         cfa = words_from(at->fp, place->rule.cfa);
         if (place->plain == PLACE_PLAIN_FROM_FP && at->fp >= at->sp && at->fp % 8 == 0 &&
             cfa <= walk->stack.top) {
-            plain_step(walk, place, cfa, at, frame);
+            plain_step(walk->stack.top, place, cfa, at, frame);
             return STEP_CALLER;
         }
     }
@@ -228,37 +228,70 @@ static always_inline enum step step(struct joined *walk, struct position *at,
     return how;
 }
 
+/* Plain steps from sp in modules that stay, which nearly all are, below `until` and up to `most`
+ * frames in all. Returns how many these are then. A function of its own, for the processor's
+ * registers just suffice. */
+static noinline uint32_t walk_plainly(struct joined *walk, uint64_t kept, uint64_t until,
+                                      uint32_t most, struct position *ret)
+{
+    struct stack_memory *memory = walk->places.memory;
+    struct memory_new_frame *frame = memory->added + walk->added, *end = memory->added + most;
+    const uint64_t top = walk->stack.top;
+    struct position at = *ret;
+    for (; frame < end && at.sp < until; frame++) {
+        const struct memory_place *place = places_entry(memory, at.pc - 1);
+        uint64_t cfa = words_from(at.sp, place->rule.cfa);
+        if (unlikely(place->address != at.pc - 1) || unlikely(!(kept >> place->module % 64 & 1)) ||
+            unlikely(place->plain != PLACE_PLAIN_FROM_SP) || unlikely(cfa > top))
+            break;
+        plain_step(top, place, cfa, &at, frame);
+    }
+    *ret = at;
+    return (uint32_t)(frame - memory->added);
+}
+
+/* The frame before the first is where no walk arrives. */
+static always_inline uint64_t sp_of(const struct memory_frame *frames,
+                                    const struct memory_frame *frame)
+{
+    return likely(frame >= frames) ? frame->sp : UINT64_MAX;
+}
+
 /* From the first frame that is not ours, until remembered frames are joined or there are no more.
  */
-static always_inline enum outcome walk_on(struct joined *walk, struct position *ret)
+static always_inline enum outcome walk_on(struct joined *walk, struct position *at)
 {
     struct stack_memory *memory = walk->places.memory;
     const struct memory_frame *frames = memory->frames, *last = frames + walk->count - 1;
     const uint32_t most = chain_frames_kept(walk->limit);
-    struct position at = *ret;
+    const uint64_t kept = walk->places.verified;
     enum outcome outcome = OUTCOME_CUT;
-    uint32_t added = 0;
-    for (; added < most; added++) {
-        last = chain_not_inside(frames, last, at.sp);
-        if (last >= frames && last->sp == at.sp && last->pc == at.pc &&
-            joins(walk, at.fp, last, added)) {
-            outcome = OUTCOME_JOINED;
-            break;
+    walk->added = 0;
+    walk->plain = true;
+    while (walk->added < most) {
+        last = chain_not_inside(frames, last, at->sp);
+        if (sp_of(frames, last) == at->sp) {
+            if (last->pc == at->pc && joins(walk, at->fp, last, walk->added)) {
+                outcome = OUTCOME_JOINED;
+                break;
+            }
+            last--;
         }
-        enum step how = step(walk, &at, &memory->added[added]);
-        if (likely(how == STEP_CALLER) && likely(!walk->places.forgotten) && likely(at.pc != 0))
-            continue;
-        if (walk->places.forgotten)
-            last = frames - 1;
-        if (how != STEP_CALLER || at.pc == 0) {
+        uint64_t until = sp_of(frames, last);
+        walk->added = walk_plainly(walk, kept, until, most, at);
+        enum step how = STEP_CALLER;
+        if (at->pc != 0 && at->sp < until && walk->added < most) {
+            walk->plain = false;
+            how = step(walk, at, &memory->added[walk->added++]);
+            if (walk->places.forgotten)
+                last = frames - 1;
+        }
+        if (how != STEP_CALLER || at->pc == 0) {
             outcome = how == STEP_LOST ? OUTCOME_LOST : OUTCOME_WHOLE;
-            added++;
             break;
         }
     }
-    *ret = at;
     walk->count = (uint32_t)(last + 1 - frames);
-    walk->added = added;
     return outcome;
 }
 
@@ -272,6 +305,11 @@ static always_inline void remember(struct joined *walk, enum outcome outcome,
         if (unlikely(walk->count + walk->added > MEMORY_FRAMES)) {
             chain_drop_outermost(memory, walk->count, kept);
             walk->count = kept;
+        }
+        if (likely(walk->plain) && likely(!memory->frames[walk->count - 1].needs_fp)) {
+            chain_append_plain(memory, walk->count, walk->added);
+            walk->count += walk->added;
+            return;
         }
     } else {
         walk->count = 0;

@@ -140,21 +140,23 @@ __asm__(".text\n"
         "ret\n"
         ".size shape_bogus_frame_pointer, .-shape_bogus_frame_pointer\n");
 
-/* Tables that lie: the CFA is said to be 256 MiB away. */
-__asm__(".text\n"
-        ".globl shape_lying\n"
-        ".type shape_lying, @function\n"
-        "shape_lying:\n"
-        ".cfi_startproc\n"
-        "subq $8, %rsp\n"
-        ".cfi_def_cfa_offset 0x10000000\n"
-        "movq %rdi, %rax\n"
-        "movq %rsi, %rdi\n"
-        "call *%rax\n"
-        "addq $8, %rsp\n"
-        "ret\n"
-        ".cfi_endproc\n"
-        ".size shape_lying, .-shape_lying\n");
+/* Tables that lie: the CFA is said to be far away, and very far. */
+#define LYING(name, offset)                                                                        \
+    __asm__(".text\n"                                                                              \
+            ".globl " name "\n"                                                                    \
+            ".type " name ", @function\n" name ":\n"                                               \
+            ".cfi_startproc\n"                                                                     \
+            "subq $8, %rsp\n"                                                                      \
+            ".cfi_def_cfa_offset " offset "\n"                                                     \
+            "movq %rdi, %rax\n"                                                                    \
+            "movq %rsi, %rdi\n"                                                                    \
+            "call *%rax\n"                                                                         \
+            "addq $8, %rsp\n"                                                                      \
+            "ret\n"                                                                                \
+            ".cfi_endproc\n"                                                                       \
+            ".size " name ", .-" name "\n")
+LYING("shape_lying", "0x30000");
+LYING("shape_lying_much", "0x10000000");
 
 /* Tables that lie: the caller's frame is said to begin where this one ends. */
 __asm__(".text\n"

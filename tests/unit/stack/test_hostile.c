@@ -3,6 +3,7 @@
 #include "reference.h"
 #include "shapes.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -98,7 +99,7 @@ static void test_return_addresses(void **state)
 
 static void test_lying_tables(void **state)
 {
-    shape_lying(take, NULL);
+    shape_lying_much(take, NULL);
     assert_int_equal(taken.flags, MALLOCTAP_STACK_TRUNCATED);
     assert_int_equal(taken.count, 2);
     shape_standing_still(take, NULL);
@@ -148,7 +149,7 @@ static void on_edge(void)
     far &= ~(uintptr_t)4095;
     for (uintptr_t value = far - 64; value < far + 64; value += 8)
         shape_bogus_frame_pointer(take, &value);
-    shape_lying(take, NULL);
+    shape_lying_much(take, NULL);
 }
 
 static void test_edge_of_stack(void **state)
@@ -164,6 +165,32 @@ static void test_edge_of_stack(void **state)
     swapcontext(&main_context, &edge_context);
 }
 
+/* Where the tables point there is no stack any more; from the second time on that is remembered. */
+static void *lie_in_thread(void *unused)
+{
+    for (volatile int i = 0; i < 3; i++) {
+        shape_lying(take, NULL);
+        assert_int_equal(taken.flags, MALLOCTAP_STACK_TRUNCATED);
+        assert_int_equal(taken.count, 2);
+    }
+    return NULL;
+}
+
+static void test_end_of_a_threads_stack(void **state)
+{
+    const size_t room = 1 << 17, guard = 1 << 20;
+    char *stack = mmap(NULL, room + guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(stack, room, PROT_READ | PROT_WRITE);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    assert_int_equal(pthread_attr_setstack(&attributes, stack, room), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, lie_in_thread, NULL), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+    munmap(stack, room + guard);
+}
+
 #endif
 
 static int prepare(void **state)
@@ -175,9 +202,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #ifdef __x86_64__
-        cmocka_unit_test(test_frame_pointers),   cmocka_unit_test(test_frame_pointer_chains),
-        cmocka_unit_test(test_return_addresses), cmocka_unit_test(test_lying_tables),
-        cmocka_unit_test(test_generated_code),   cmocka_unit_test(test_edge_of_stack),
+        cmocka_unit_test(test_frame_pointers),         cmocka_unit_test(test_frame_pointer_chains),
+        cmocka_unit_test(test_return_addresses),       cmocka_unit_test(test_lying_tables),
+        cmocka_unit_test(test_generated_code),         cmocka_unit_test(test_edge_of_stack),
+        cmocka_unit_test(test_end_of_a_threads_stack),
 #endif
     };
     return cmocka_run_group_tests(tests, prepare, NULL);

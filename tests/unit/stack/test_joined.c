@@ -201,16 +201,18 @@ static void test_coroutines(void **state)
 /* Two callers whose frames end at the same place, with room of any size between them and what they
  * call: the frames further in are the same, word by word, and so is what is left over of those that
  * were in between; only the frame pointer tells that they are not there any more. */
-static __attribute__((noinline)) void between(size_t room, shape *inner)
+static __attribute__((noinline)) void between(size_t room, shape *const inner[])
 {
     char *memory = alloca(room);
     __asm__ volatile("" ::"r"(memory));
-    inner(take, NULL);
+    /* From one place too: the second walk joins this frame. */
+    for (; *inner != NULL; inner++)
+        (*inner)(take, NULL);
     __asm__ volatile("" ::"r"(__builtin_frame_address(0)) : "memory");
 }
 
 #define OUTER(name, number)                                                                        \
-    static __attribute__((noinline)) void name(size_t room, size_t total, shape *inner)            \
+    static __attribute__((noinline)) void name(size_t room, size_t total, shape *const inner[])    \
     {                                                                                              \
         char *memory = alloca(room);                                                               \
         __asm__ volatile("" ::"r"(memory));                                                        \
@@ -223,12 +225,13 @@ OUTER(outer_right, 2)
 static void test_frame_pointers(void **state)
 {
     shape *const inner[] = {shape_plain, shape_frame_pointer, shape_realigned, shape_alloca};
-    void (*const volatile outer[])(size_t, size_t, shape *) = {outer_left, outer_right};
+    void (*const volatile outer[])(size_t, size_t, shape *const[]) = {outer_left, outer_right};
     for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++) {
+        shape *const last_of_two[] = {shape_left, inner[i], NULL};
         for (size_t room = 64; room <= 2048; room += 64) {
             /* From one place, so that they return to the same address. */
             for (volatile int side = 0; side < 2; side++)
-                outer[side](room + 128 * (size_t)side, 4096, inner[i]);
+                outer[side](room + 128 * (size_t)side, 4096, last_of_two + (room % 128 ? 0 : side));
         }
     }
 }
