@@ -31,11 +31,16 @@ def test_one_lock_for_all(place):
 
 
 def check_all_kinds_wait(place, *more):
-    recording, _ = run_waiters(place, CONTENDED, more=more, **MOST_CALLS)
-    latency = view("threads", recording)["totals"]["latency"]
-    for kind in ("malloc", "free"):
-        check(latency[kind]["blocked"] > 0, f"no {kind} waited: {latency}")
-        check(latency[kind]["fast"] > 0, f"no {kind} was fast: {latency}")
+    """Whom the lock keeps waiting is up to the scheduler: for the whole of a run it may be those that free."""
+    for turn in range(10):
+        directory = place / str(turn)
+        directory.mkdir()
+        recording, _ = run_waiters(directory, CONTENDED, more=more, **MOST_CALLS)
+        latency = view("threads", recording)["totals"]["latency"]
+        kinds = [latency[kind] for kind in ("malloc", "free")]
+        if all(kind["blocked"] > 0 and kind["fast"] > 0 for kind in kinds):
+            return
+    check(False, f"in {turn + 1} runs not all kinds waited, or none was fast: {latency}")
 
 
 def test_frees_are_probed_too(place):

@@ -69,6 +69,7 @@ static uint64_t busy_begin(struct thread *thread)
 enum turn {
     TURN_ORDINARY, /* it did not, after all */
     TURN_MARK,     /* a sample is due some calls later */
+    TURN_LOOK,     /* nothing is sampled: only to look at the orders */
     TURN_SAMPLE,
 };
 
@@ -78,7 +79,7 @@ static enum turn turn_of(struct thread *thread, size_t bytes)
         return TURN_ORDINARY;
     uint64_t spent = thread->spent + thread->call_units + bytes;
     if (thread->limit <= LIMIT_SLOW || spent >= thread->draw_at)
-        return TURN_SAMPLE;
+        return thread->orders.mode == MALLOCTAP_MODE_SAMPLE ? TURN_SAMPLE : TURN_LOOK;
     thread->spent = spent;
     return TURN_MARK;
 }
@@ -184,13 +185,12 @@ static void sample_alloc(struct thread *thread, struct call *call)
     struct life life;
     uint64_t ended_at = 0;
     enum turn turn = turn_of(thread, call->size);
-    bool drawn = turn == TURN_SAMPLE;
     uint64_t limit = busy_begin(thread);
     bool ends_sampled = end_sampled(call, &life, &ended_at);
     struct probe probe = {.kind = MALLOCTAP_PROBE_NONE};
     if (call->probe != NULL)
         probe = *call->probe;
-    else if (drawn && call->function != CALL_operator_new)
+    else if (turn == TURN_SAMPLE && call->function != CALL_operator_new)
         probe_call(call, &thread->mark, &probe);
     else
         call_forward(call);
@@ -198,11 +198,11 @@ static void sample_alloc(struct thread *thread, struct call *call)
     count_returned(thread_counters(), call);
     if (ends_sampled)
         conclude_sampled(thread, call, &life, ended_at);
-    if (drawn)
+    if (turn == TURN_SAMPLE)
         sample_allocation(thread, call, &probe);
     if (turn == TURN_MARK)
         limit = mark(thread);
-    busy_end(thread, drawn, limit);
+    busy_end(thread, turn >= TURN_LOOK, limit);
     errno = error;
 }
 
@@ -256,7 +256,6 @@ static bool record_free(struct thread *thread, struct call *call)
 {
     bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;
     enum turn turn = logged ? TURN_ORDINARY : turn_of(thread, 0);
-    bool drawn = turn == TURN_SAMPLE;
     uint64_t limit = busy_begin(thread);
     struct life life;
     uint64_t ended_at;
@@ -265,12 +264,12 @@ static bool record_free(struct thread *thread, struct call *call)
         sample_freed(thread, call, &life, ended_at);
     if (logged)
         log_free(thread, call->block, &call->caller);
-    else if (drawn)
+    else if (turn == TURN_SAMPLE)
         forward_sampled_free(thread, call);
     else if (turn == TURN_MARK)
         limit = mark(thread);
-    busy_end(thread, logged ? orders_changed(thread) : drawn, limit);
-    return drawn;
+    busy_end(thread, logged ? orders_changed(thread) : turn >= TURN_LOOK, limit);
+    return turn == TURN_SAMPLE;
 }
 
 void slow_free(struct call *call)

@@ -72,8 +72,6 @@ static struct probe settle(struct thread *thread, enum malloctap_op op, const st
 
 void sample_allocation(struct thread *thread, const struct call *call, const struct probe *measured)
 {
-    if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
-        return;
     const struct probe settled = settle(thread, call->op, measured), *probe = &settled;
     struct malloctap_sample sample = {
         .head = {MALLOCTAP_RECORD_ALLOC, (uint8_t)call->op, sizeof sample, 0},
@@ -104,8 +102,6 @@ void sample_allocation(struct thread *thread, const struct call *call, const str
 void sample_free(struct thread *thread, const struct call *call, uint64_t ticks,
                  const struct probe *measured)
 {
-    if (thread->orders.mode != MALLOCTAP_MODE_SAMPLE)
-        return;
     const struct probe settled = settle(thread, MALLOCTAP_OP_FREE, measured), *probe = &settled;
     struct malloctap_sample sample = {
         .head = {MALLOCTAP_RECORD_FREE, MALLOCTAP_OP_FREE, sizeof sample, stacks_take(thread)},

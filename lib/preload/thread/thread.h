@@ -118,7 +118,8 @@ static always_inline bool thread_spend(struct thread *thread, size_t bytes)
 static always_inline bool thread_due(const struct thread *thread, size_t bytes)
 {
     uint64_t limit = thread->limit, sum = thread->spent + thread->call_units + bytes;
-    return sum >= limit && sum >= thread->draw_at && limit > LIMIT_SLOW;
+    return sum >= limit && sum >= thread->draw_at && limit > LIMIT_SLOW &&
+           thread->orders.mode == MALLOCTAP_MODE_SAMPLE;
 }
 
 /* Change the limit unless the state was wiped meanwhile. Only a signal handler of this very thread
