@@ -50,8 +50,9 @@ static noinline uint32_t chain_verified_by_checks(const struct stack_memory *mem
     return count;
 }
 
-/* How many of so many frames, from the outermost on, lead on as they did: all but the one whose
- * step read the first word that has changed, and those inside it. */
+/* How many of so many frames, from the outermost on, may still be met: all but the one whose step
+ * read the first word that has changed, and those inside it. If that is a return address, the frame
+ * that it led to is at another place now. */
 static always_inline uint32_t chain_verified(const struct stack_memory *memory,
                                              const struct chain_stack *stack, uint32_t count)
 {
@@ -60,20 +61,24 @@ static always_inline uint32_t chain_verified(const struct stack_memory *memory,
         return 0;
     for (frame = frames + 1; frame < end; frame++) {
         uint64_t ra = chain_word(stack, frame->ra_from_top);
-        if (unlikely(arch_code_address(ra) != frame[-1].pc))
+        if (unlikely(arch_code_address(ra) != frame[-1].pc)) {
+            frame--;
             break;
+        }
     }
     count = (uint32_t)(frame - frames);
-    return likely(frame[-1].checks == 0) ? count : chain_verified_by_checks(memory, stack, count);
+    if (unlikely(count == 0) || likely(frame[-1].checks == 0))
+        return count;
+    return chain_verified_by_checks(memory, stack, count);
 }
 
-/* The innermost of the frames up to `last` that is not inside sp; `frames` - 1 if there is none. */
-static always_inline const struct memory_frame *
-chain_not_inside(const struct memory_frame *frames, const struct memory_frame *last, uint64_t sp)
+/* How many of so many frames, from the outermost on, are not inside sp. */
+static always_inline uint32_t chain_not_inside(const struct memory_frame *frames, uint32_t count,
+                                               uint64_t sp)
 {
-    while (last >= frames && last->sp < sp)
-        last--;
-    return last;
+    while (count > 0 && frames[count - 1].sp < sp)
+        count--;
+    return count;
 }
 
 /* After a wipe an address may be anything: then the word at the top stands in. */

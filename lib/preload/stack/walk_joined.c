@@ -68,8 +68,7 @@ static always_inline void recollect(struct joined *walk, uint64_t sp)
         forget(walk);
         count = 0;
     }
-    while (count > 0 && memory->frames[count - 1].sp < sp)
-        count--;
+    count = chain_not_inside(memory->frames, (uint32_t)count, sp);
     walk->count = chain_verified(memory, &walk->stack, (uint32_t)count);
 }
 
@@ -228,17 +227,35 @@ static always_inline enum step step(struct joined *walk, struct position *at,
     return how;
 }
 
-/* Plain steps from sp in modules that stay, which nearly all are, below `until` and up to `most`
- * frames in all. Returns how many these are then. A function of its own, for the processor's
- * registers just suffice. */
-static noinline uint32_t walk_plainly(struct joined *walk, uint64_t kept, uint64_t until,
-                                      uint32_t most, struct position *ret)
+/* Drop remembered frames that lie behind. Whether the walk is now where the innermost of the others
+ * is; *until: how far it is certainly not at the next. */
+static always_inline bool meets(struct joined *walk, const struct position *at, uint64_t *until)
+{
+    const struct memory_frame *frames = walk->places.memory->frames;
+    uint32_t count = chain_not_inside(frames, walk->count, at->sp);
+    bool met = count > 0 && frames[count - 1].sp == at->sp && frames[count - 1].pc == at->pc;
+    if (!met && count > 0 && frames[count - 1].sp == at->sp)
+        count--;
+    *until = count > 0 ? frames[count - 1].sp : UINT64_MAX;
+    walk->count = count;
+    return met;
+}
+
+/* Plain steps from sp in modules that stay, which nearly all are, up to `most` frames in all, or to
+ * a remembered frame: then true. A function of its own, for the processor's registers just suffice.
+ */
+static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t most,
+                                  struct position *ret)
 {
     struct stack_memory *memory = walk->places.memory;
     struct memory_new_frame *frame = memory->added + walk->added, *end = memory->added + most;
     const uint64_t top = walk->stack.top;
     struct position at = *ret;
-    for (; frame < end && at.sp < until; frame++) {
+    uint64_t until = 0;
+    bool met = false;
+    for (; frame < end; frame++) {
+        if (unlikely(at.sp >= until) && (met = meets(walk, &at, &until)))
+            break;
         const struct memory_place *place = places_entry(memory, at.pc - 1);
         uint64_t cfa = words_from(at.sp, place->rule.cfa);
         if (unlikely(place->address != at.pc - 1) || unlikely(!(kept >> place->module % 64 & 1)) ||
@@ -247,14 +264,8 @@ static noinline uint32_t walk_plainly(struct joined *walk, uint64_t kept, uint64
         plain_step(top, place, cfa, &at, frame);
     }
     *ret = at;
-    return (uint32_t)(frame - memory->added);
-}
-
-/* The frame before the first is where no walk arrives. */
-static always_inline uint64_t sp_of(const struct memory_frame *frames,
-                                    const struct memory_frame *frame)
-{
-    return likely(frame >= frames) ? frame->sp : UINT64_MAX;
+    walk->added = (uint32_t)(frame - memory->added);
+    return met;
 }
 
 /* From the first frame that is not ours, until remembered frames are joined or there are no more.
@@ -262,37 +273,27 @@ static always_inline uint64_t sp_of(const struct memory_frame *frames,
 static always_inline enum outcome walk_on(struct joined *walk, struct position *at)
 {
     struct stack_memory *memory = walk->places.memory;
-    const struct memory_frame *frames = memory->frames, *last = frames + walk->count - 1;
     const uint32_t most = chain_frames_kept(walk->limit);
     const uint64_t kept = walk->places.verified;
-    enum outcome outcome = OUTCOME_CUT;
     walk->added = 0;
     walk->plain = true;
-    while (walk->added < most) {
-        last = chain_not_inside(frames, last, at->sp);
-        if (sp_of(frames, last) == at->sp) {
-            if (last->pc == at->pc && joins(walk, at->fp, last, walk->added)) {
-                outcome = OUTCOME_JOINED;
-                break;
-            }
-            last--;
-        }
-        uint64_t until = sp_of(frames, last);
-        walk->added = walk_plainly(walk, kept, until, most, at);
+    for (;;) {
         enum step how = STEP_CALLER;
-        if (at->pc != 0 && at->sp < until && walk->added < most) {
+        if (walk_plainly(walk, kept, most, at)) {
+            if (joins(walk, at->fp, &memory->frames[walk->count - 1], walk->added))
+                return OUTCOME_JOINED;
+            walk->count--;
+        } else if (at->pc != 0) {
+            if (walk->added == most)
+                return OUTCOME_CUT;
             walk->plain = false;
             how = step(walk, at, &memory->added[walk->added++]);
-            if (walk->places.forgotten)
-                last = frames - 1;
         }
-        if (how != STEP_CALLER || at->pc == 0) {
-            outcome = how == STEP_LOST ? OUTCOME_LOST : OUTCOME_WHOLE;
-            break;
-        }
+        if (walk->places.forgotten)
+            walk->count = 0;
+        if (how != STEP_CALLER || at->pc == 0)
+            return how == STEP_LOST ? OUTCOME_LOST : OUTCOME_WHOLE;
     }
-    walk->count = (uint32_t)(last + 1 - frames);
-    return outcome;
 }
 
 /* Make the memory the stack that was walked. */
