@@ -139,7 +139,8 @@ uint64_t orders_next_limit(struct thread *thread)
     bool prepares = thread->orders.mode == MALLOCTAP_MODE_SAMPLE && probe_asks();
     thread->draw_at = distance;
     thread->mark.at_ns = 0;
-    if (!prepares || distance <= lead)
+    /* LIMIT_SLOW would have the very next call sampled, whatever it costs. */
+    if (!prepares || distance <= lead + LIMIT_SLOW)
         return distance;
     thread->drawn_ns = recording_now_ns();
     return distance - lead;

@@ -142,7 +142,7 @@ static void lead_body(void)
     asks = true;
     for (unsigned draw = 0; draw < 10000; draw++) {
         uint64_t limit = orders_next_limit(&thread), lead = 16 * thread.call_units;
-        CHECK(limit == (thread.draw_at > lead ? thread.draw_at - lead : thread.draw_at));
+        CHECK(limit == (thread.draw_at > lead + 1 ? thread.draw_at - lead : thread.draw_at));
     }
     asks = false;
     uint64_t limit = orders_next_limit(&thread);
@@ -153,6 +153,26 @@ static void samples_are_prepared(void **state)
 {
     (void)state;
     in_child(lead_body);
+}
+
+/* Where a call costs little of what lies between two samples, the limit may come right at the
+ * beginning; but not so that the next call is taken for one that is due. */
+static void early_lead_body(void)
+{
+    struct thread thread;
+    begin(&thread, "out=x.mtap,bytes=1K");
+    asks = true;
+    CHECK(thread.call_units == 1);
+    for (unsigned draw = 0; draw < 100000; draw++) {
+        uint64_t limit = orders_next_limit(&thread);
+        CHECK(limit > LIMIT_SLOW || thread.draw_at == limit);
+    }
+}
+
+static void preparing_makes_no_sample_due(void **state)
+{
+    (void)state;
+    in_child(early_lead_body);
 }
 
 static void order(uint32_t mode, uint64_t calls, uint64_t bytes)
@@ -219,6 +239,7 @@ int main(void)
         cmocka_unit_test(one_call_in_one_is_every_call),
         cmocka_unit_test(a_thread_that_calls_rarely_is_sampled_more),
         cmocka_unit_test(samples_are_prepared),
+        cmocka_unit_test(preparing_makes_no_sample_due),
         cmocka_unit_test(threads_do_as_the_header_says),
         cmocka_unit_test(without_a_file_nothing_is_drawn),
     };
