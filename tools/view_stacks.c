@@ -30,11 +30,13 @@ static int check(const struct view_stacks *view, struct malloctap_error *error)
         return explain(error, recording,
                        "calls were counted without stacks (mode count); record with -m sample");
     bool of_time = by == RANKING_BY_TIME || by == RANKING_BY_WAIT;
+    if (!aggregate->all.samples) /* that there is none is the answer */
+        return 0;
     if (of_time && !aggregate_timed(aggregate))
         return explain(error, recording,
                        aggregate->logged
                            ? "calls in a log are not timed; record with -m sample to rank by time"
-                           : "no call was timed in this recording; rank it --by calls or bytes");
+                           : "none of these calls was timed; rank them --by calls or bytes");
     if (by == RANKING_BY_WAIT && !aggregate_classed(aggregate))
         return explain(error, recording,
                        "which calls waited is not known, as the program may forbid the system call "

@@ -43,11 +43,31 @@ static struct emit_text share_text(double share)
     return share > 1 ? (struct emit_text){"~100 %"} : emit_percent(share);
 }
 
+/*
+ * Small calls stand for many each, so that all of a path's may have gone unseen: then its large
+ * ones alone make up the figure and its error. Not where its samples tell that its calls are alike,
+ * nor where there are not so many calls.
+ */
+static bool may_miss_calls(const struct view_stacks *view, const struct aggregate_sums *sums)
+{
+    struct estimate calls = sums->calls;
+    double samples = (double)sums->samples;
+    bool alike =
+        calls.value * calls.value >= samples / 2 * calls.variance && calls.value >= 2 * samples;
+    double unseen = sums->least_weight > 0 ? sums->least_weight : view->aggregate.all.least_weight;
+    if (view_stacks_counted(view))
+        unseen = fmin(unseen, (double)view->exact.calls - calls.value);
+    return !alike && calls.value < FEW_SAMPLES / 2 * (unseen - 1);
+}
+
 /* Of samples that count the same, value^2 / variance is their number; of unequal ones it is less.
  */
-static bool rough(struct estimate estimate)
+static bool rough(const struct view_stacks *view, const struct ranking_row *row)
 {
-    return estimate.value * estimate.value < FEW_SAMPLES * estimate.variance;
+    enum ranking_by by = view->query.ranking.by;
+    struct estimate key = ranking_key(&row->sums, by);
+    return key.value * key.value < FEW_SAMPLES * key.variance ||
+           (by == RANKING_BY_CALLS && may_miss_calls(view, &row->sums));
 }
 
 /* What else a row says beside what it is ranked by. */
@@ -84,7 +104,7 @@ static void print_samples(const struct view_stacks *view, const struct ranking_r
             samples == 1 ? "" : "s");
     if (by == RANKING_BY_WAIT)
         fprintf(out, ", of which %s waited", emit_count((double)row->sums.waited).text);
-    fprintf(out, "%s)%s", rough(ranking_key(&row->sums, by)) ? ": a rough guess" : "", style.plain);
+    fprintf(out, "%s)%s", rough(view, row) ? ": a rough guess" : "", style.plain);
 }
 
 static void print_row(const struct view_stacks *view, size_t rank, const struct ranking_row *row,
@@ -193,6 +213,7 @@ static void print_left_out(const struct view_stacks *view, FILE *out)
         uint64_t samples;
         const char *why;
     } left_out[] = {
+        {view->aggregate.logged, "were logged, not timed"},
         {classes[MALLOCTAP_PROBE_NONE].samples, "were not timed"},
         {classes[MALLOCTAP_PROBE_PREEMPTED].samples, "lost the processor meanwhile"},
         {view->query.ranking.by == RANKING_BY_WAIT ? classes[MALLOCTAP_PROBE_UNCLASSED].samples : 0,

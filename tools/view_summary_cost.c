@@ -111,6 +111,7 @@ void summary_print_cost(const struct summary *summary, FILE *out)
                 emit_percent(share->high).text,
                 cut ? ", all that they were off their processors" : "");
     fputc('\n', out);
+    view_threads_print_probed(&summary->threads, "               ", out);
     if (summary->has_cost) {
         print_waiting(summary, out);
         print_other_classes(summary, out);

@@ -143,6 +143,7 @@ static json_object *summary_json(const struct summary *summary)
     ADD("rss_bytes", header->rss_bytes ? emit_json_count(header->rss_bytes) : NULL);
     ADD("allocator_share", emit_json_share(view_at_most_all(summary->allocator_share).value));
     ADD("allocator_share_stderr", emit_json_share(estimate_stderr(summary->allocator_share)));
+    ADD("probed_share", emit_json_share(summary->threads.probed_share));
     add_waiting(object, summary);
     ADD("classes", classes_json(summary));
     ADD("memory", memory_json(summary));

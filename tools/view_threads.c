@@ -5,6 +5,7 @@
 #include "table.h"
 #include "view_counters.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -73,6 +74,17 @@ static void read_costs(struct view_threads *view)
     free(exited);
 }
 
+static double probed_share(const struct view_threads *view)
+{
+    double probed = 0, calls = (double)view_calls(&view->totals);
+    if (!malloctap_recording_switched(view->recording) || calls == 0)
+        return NAN;
+    for (enum malloctap_op op = 0; op < MALLOCTAP_OPS; op++)
+        for (int class = 0; class < MALLOCTAP_PROBES; class ++)
+            probed += view->total_cost.ops[op].calls[class];
+    return fmin(probed / calls, 1);
+}
+
 void view_threads_create(struct malloctap_recording *recording, struct view_threads *ret)
 {
     struct malloctap_thread_slot slot;
@@ -87,6 +99,7 @@ void view_threads_create(struct malloctap_recording *recording, struct view_thre
     ret->exited = malloctap_recording_exited(recording, &ret->exited_counters);
     malloctap_recording_totals(recording, &ret->totals);
     read_costs(ret);
+    ret->probed_share = probed_share(ret);
     view_locks_create(recording, &ret->locks);
 }
 
@@ -102,6 +115,13 @@ const struct view_thread *view_threads_find(const struct view_threads *view, uin
         if (view->rows[i].slot.tid == tid)
             return &view->rows[i];
     return NULL;
+}
+
+struct emit_text view_exited_name(const struct view_threads *view)
+{
+    struct emit_text name;
+    snprintf(name.text, sizeof name.text, "(%" PRIu64 " more, exited)", view->exited);
+    return name;
 }
 
 double view_thread_rate(const struct view_thread *thread)

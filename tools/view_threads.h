@@ -38,6 +38,8 @@ struct view_threads {
     struct view_cost exited_cost;
     struct malloctap_counters totals;
     struct view_cost total_cost;
+    double probed_share; /* what probed calls stand for, of all: less where the mode was switched;
+                            NaN where it was not */
     struct view_locks locks;        /* of an allocator that counts them */
     const struct view_thread *only; /* show the latencies of this thread; NULL: of all */
 };
@@ -53,6 +55,14 @@ void view_threads_print(const struct view_threads *view, enum emit_format format
 void view_threads_print_text(const struct view_threads *view, FILE *out);
 void view_threads_print_json(const struct view_threads *view, FILE *out);
 void view_threads_print_csv(const struct view_threads *view, FILE *out);
+
+/* Names of the rows of threads that have none of their own: those that ended and were summed up,
+ * and those without counters. */
+struct emit_text view_exited_name(const struct view_threads *view);
+#define VIEW_UNSLOTTED_NAME "(without a slot)"
+
+/* Says, where not all calls could be probed, that times are not those of all. */
+void view_threads_print_probed(const struct view_threads *view, const char *indent, FILE *out);
 
 /* A share of threads' time; NaN where it is not known. */
 struct estimate view_share(struct estimate time_ns, bool known, uint64_t lifetime_ns);

@@ -98,6 +98,7 @@ void view_threads_print_json(const struct view_threads *view, FILE *out)
     json_object *totals = sum_json(&view->totals, view->count + view->exited);
     json_object *exited = sum_json(&view->exited_counters, view->exited);
     add_cost(totals, &view->total_cost);
+    json_object_object_add(totals, "probed_share", emit_json_share(view->probed_share));
     add_cost(exited, &view->exited_cost);
     for (size_t i = 0; i < view->count; i++)
         json_object_array_add(threads, thread_json(&view->rows[i]));
@@ -146,29 +147,44 @@ static void csv_estimate(struct emit_csv *csv, struct estimate estimate, bool kn
     emit_csv_number(csv, known ? estimate_stderr(estimate) : NAN);
 }
 
+/* NaN: of no thread in particular, so that it has neither number nor lifetime. */
+static void csv_row(struct emit_csv *csv, double tid, const char *name,
+                    const struct malloctap_counters *counters, const struct view_cost *cost,
+                    double lifetime_ns)
+{
+    emit_csv_number(csv, tid);
+    emit_csv_text(csv, name);
+#define X(name, value) emit_csv_count(csv, value);
+    VIEW_COUNTERS(X)
+#undef X
+    csv_estimate(csv, cost->time_ns, cost->samples);
+    csv_estimate(csv, cost->wait_ns, cost->classed);
+    emit_csv_number(csv, lifetime_ns);
+    for (enum malloctap_op op = 0; op < MALLOCTAP_OPS; op++) {
+        const struct latency_op *calls = &cost->ops[op];
+        emit_csv_count(csv, calls->samples);
+        for (int q = 0; q < LATENCY_QUANTILES_SHOWN; q++)
+            emit_csv_number(csv, calls->quantile_ns[q]);
+        emit_csv_number(csv, calls->samples ? (double)calls->max_ns : NAN);
+    }
+    emit_csv_end(csv);
+}
+
 void view_threads_print_csv(const struct view_threads *view, FILE *out)
 {
     struct emit_csv csv = {out, false};
+    const struct malloctap_counters *unslotted =
+        &malloctap_recording_header(view->recording)->unslotted;
+    static const struct view_cost not_probed;
     csv_titles(&csv);
     for (size_t i = 0; i < view->count; i++) {
         const struct view_thread *thread = &view->rows[i];
-        const struct malloctap_counters *counters = &thread->slot.counters;
-        const struct view_cost *cost = &thread->cost;
-        emit_csv_count(&csv, thread->slot.tid);
-        emit_csv_text(&csv, thread->slot.name);
-#define X(name, value) emit_csv_count(&csv, value);
-        VIEW_COUNTERS(X)
-#undef X
-        csv_estimate(&csv, cost->time_ns, cost->samples);
-        csv_estimate(&csv, cost->wait_ns, cost->classed);
-        emit_csv_count(&csv, thread->lifetime_ns);
-        for (enum malloctap_op op = 0; op < MALLOCTAP_OPS; op++) {
-            const struct latency_op *calls = &cost->ops[op];
-            emit_csv_count(&csv, calls->samples);
-            for (int q = 0; q < LATENCY_QUANTILES_SHOWN; q++)
-                emit_csv_number(&csv, calls->quantile_ns[q]);
-            emit_csv_number(&csv, calls->samples ? (double)calls->max_ns : NAN);
-        }
-        emit_csv_end(&csv);
+        csv_row(&csv, thread->slot.tid, thread->slot.name, &thread->slot.counters, &thread->cost,
+                (double)thread->lifetime_ns);
     }
+    if (view->exited)
+        csv_row(&csv, NAN, view_exited_name(view).text, &view->exited_counters, &view->exited_cost,
+                NAN);
+    if (view_calls(unslotted))
+        csv_row(&csv, NAN, VIEW_UNSLOTTED_NAME, unslotted, &not_probed, NAN);
 }

@@ -40,14 +40,6 @@ static void sum_row(struct emit_table *table, const char *name,
     emit_table_cell(table, "");
 }
 
-/* Name of the row of threads that ended and were summed up. */
-static struct emit_text exited_name(const struct view_threads *view)
-{
-    struct emit_text name;
-    snprintf(name.text, sizeof name.text, "(%" PRIu64 " more, exited)", view->exited);
-    return name;
-}
-
 static void print_counters(const struct view_threads *view, FILE *out)
 {
     static const struct emit_column columns[] = {
@@ -71,9 +63,9 @@ static void print_counters(const struct view_threads *view, FILE *out)
                         thread->lifetime_ns ? emit_count(view_thread_rate(thread)).text : "");
     }
     if (view->exited)
-        sum_row(table, exited_name(view).text, &view->exited_counters);
+        sum_row(table, view_exited_name(view).text, &view->exited_counters);
     if (view_calls(unslotted))
-        sum_row(table, "(without a slot)", unslotted);
+        sum_row(table, VIEW_UNSLOTTED_NAME, unslotted);
     sum_row(table, "total", &view->totals);
     emit_table_print(table, out);
     emit_table_destroy(table);
@@ -114,15 +106,26 @@ static void print_costs(const struct view_threads *view, FILE *out)
         cost_row(table, thread->slot.tid, thread->slot.name, &thread->cost, thread->lifetime_ns);
     }
     if (view->exited)
-        cost_row(table, 0, exited_name(view).text, &view->exited_cost, 0);
+        cost_row(table, 0, view_exited_name(view).text, &view->exited_cost, 0);
     cost_row(table, 0, "total", &view->total_cost, 0);
     emit_table_print(table, out);
     emit_table_destroy(table);
+    view_threads_print_probed(view, "", out);
     if (!view->total_cost.classed)
         fputs(
             "Whether calls waited is not known: the tap makes no system calls in a program that may\n"
             "forbid them.\n",
             out);
+}
+
+void view_threads_print_probed(const struct view_threads *view, const char *indent, FILE *out)
+{
+    if (!isnan(view->probed_share))
+        fprintf(
+            out,
+            "%sNOT COMPLETE: what is recorded was switched meanwhile; calls that could be probed "
+            "are %s of all.\n",
+            indent, emit_percent(view->probed_share).text);
 }
 
 /* ---- latencies ------------------------------------------------------------------------------- */

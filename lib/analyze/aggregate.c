@@ -32,6 +32,7 @@ void aggregate_sums_add(struct aggregate_sums *to, const struct aggregate_sums *
     estimate_add(&to->wait_ns, from->wait_ns);
     to->timed += from->timed;
     to->waited += from->waited;
+    to->least_weight = fmax(to->least_weight, from->least_weight);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -41,16 +42,20 @@ struct reading {
     const struct malloctap_recording *recording;
     struct aggregate_query query;
     struct aggregate *aggregate;
+    double call_units;
     struct live live;
 };
 
 /* A call that lost the processor has no time of its own: it adds none, see docs/SAMPLING.md. */
 static void add_sample(struct aggregate *aggregate, struct aggregate_sums *sums,
-                       const struct malloctap_sample *sample)
+                       const struct malloctap_sample *sample, double call_units)
 {
     struct aggregate_class *class =
         &aggregate->classes[sample->probe < MALLOCTAP_PROBES ? sample->probe : 0];
     double weight = sample->weight;
+    double bytes = sample->head.op == MALLOCTAP_OP_FREE ? 0 : (double)sample->size;
+    sums->least_weight =
+        fmax(sums->least_weight, estimate_least_call_weight(weight, bytes, call_units));
     sums->samples++;
     class->samples++;
     estimate_add_sample(&sums->calls, weight, 1);
@@ -104,8 +109,11 @@ static uint32_t add_call(struct reading *reading, const struct malloctap_event *
     uint32_t owner = LIVE_NOT_ASKED;
     if (asked(reading, event)) {
         owner = (uint32_t)stack_index(aggregate, sample->head.stack);
-        (event->logged ? add_logged : add_sample)(aggregate, &aggregate->stacks[owner].sums,
-                                                  sample);
+        struct aggregate_sums *sums = &aggregate->stacks[owner].sums;
+        if (event->logged)
+            add_logged(aggregate, sums, sample);
+        else
+            add_sample(aggregate, sums, sample, reading->call_units);
     }
     return owner;
 }
@@ -173,7 +181,12 @@ static void source_close(struct source *source)
 int aggregate_read(const struct malloctap_recording *recording, struct aggregate_query query,
                    struct aggregate *ret, struct malloctap_error *error)
 {
-    struct reading reading = {.recording = recording, .query = query, .aggregate = ret};
+    struct reading reading = {
+        .recording = recording,
+        .query = query,
+        .aggregate = ret,
+        .call_units = (double)malloctap_recording_header(recording)->call_units,
+    };
     struct source source;
     struct malloctap_event event;
     struct malloctap_error damage;

@@ -37,6 +37,7 @@ struct aggregate_sums {
     struct estimate wait_ns; /* of this, not running */
     double timed;            /* the calls whose time that is: fewer than `calls` */
     uint64_t waited;         /* samples that waited */
+    double least_weight; /* most that a call of 0 bytes stood for at these samples; 0: unknown */
 };
 
 struct aggregate_stack {

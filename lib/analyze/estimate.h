@@ -29,6 +29,19 @@ static inline void estimate_add(struct estimate *to, struct estimate from)
     to->variance += from.variance;
 }
 
+/*
+ * The weight that a call of 0 bytes would have had where one of `size` bytes had `weight`, when a
+ * call costs `call_units` beside its bytes; 0 where the weight does not tell, as such a call is
+ * always sampled. So many calls may have gone unseen for each that was seen.
+ */
+static inline double estimate_least_call_weight(double weight, double size, double call_units)
+{
+    double distance =
+        -log1p(-1 / weight); /* the call's cost, in means of what lies between samples */
+    double least = distance * call_units / (call_units + size);
+    return weight > 1 && least > 0 ? -1 / expm1(-least) : 0;
+}
+
 /* One standard error. 0 for a call that is always sampled: nothing is estimated then. */
 static inline double estimate_stderr(struct estimate estimate)
 {

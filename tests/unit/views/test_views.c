@@ -159,7 +159,7 @@ static void what_cannot_be_ranked_is_said(void **state)
     struct views_recording built = views_recording_create();
     struct view_stacks_query query = by_calls;
     query.ranking.by = RANKING_BY_TIME;
-    assert_refused(built.builder, query, "no call was timed");
+    assert_refused(built.builder, query, "none of these calls was timed");
     recording_builder_add_alloc(built.builder, built.main_thread,
                                 (struct malloctap_sample){.head.stack = built.load,
                                                           .address = 1 << 20,
