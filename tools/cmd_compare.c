@@ -188,8 +188,9 @@ static int option_take(struct compare_options *options, int key)
 }
 
 /* Too few are run all the same: the figures may be wanted without a verdict. */
-static void rounds_settle(struct compare *compare, size_t least)
+static void rounds_settle(struct compare *compare)
 {
+    size_t least = verdict_rounds_least(compare->backend_count);
     if (!compare->rounds_max && compare->for_ns)
         compare->rounds_max = UINT64_MAX;
     else if (!compare->rounds_max)
@@ -219,7 +220,6 @@ static int options_take(struct compare_options *options, int argc, char **argv)
         options->backends[options->backend_count++] = "own";
         options->backends[options->backend_count++] = "mtmalloc";
     }
-    rounds_settle(compare, verdict_rounds_least(options->backend_count));
     return EXIT_DONE;
 }
 
@@ -343,6 +343,7 @@ static int compare_program(struct compare_options *options, char **argv)
         return EXIT_BAD_INPUT;
     if (program.warning)
         say("%s: %s", program.path, program.warning);
+    rounds_settle(options->compare);
     options->compare->plan.path = program.path;
     options->compare->plan.argv = argv;
     return rounds_run(options->compare, options->format);

@@ -130,6 +130,8 @@ static void tap_cost_print(const struct compare_result *result, FILE *out)
     if (!isnan(time->difference.interval.low))
         fprintf(out, " (%+.1f to %+.1f %%%s)", 100 * time->difference.interval.low / base,
                 100 * time->difference.interval.high / base, time->differs ? "" : "; may be noise");
+    else
+        fputs(" (may be noise)", out);
     fprintf(out, ", %s%s memory.\n", memory->difference.difference < 0 ? "-" : "+",
             emit_size(fabs(memory->difference.difference)).text);
 }

@@ -65,12 +65,15 @@ static void recording_write(const char *name, struct process process)
     recording_builder_destroy(builder);
 }
 
+static double kernel_peak = 0;
+
 static double taken(const char *name, enum measure measure)
 {
     struct output_recordings recordings;
     struct measures measures;
     measures_clear(&measures);
     measures.value[MEASURE_cpu_ns] = CPU_NS;
+    measures.value[MEASURE_peak_rss_bytes] = kernel_peak;
     output_find(folder_path(name), 0, &recordings);
     costs_take(&recordings, &measures);
     output_recordings_deinit(&recordings);
@@ -184,6 +187,16 @@ static void memory_of_the_tree(void **state)
     assert_true(taken("f.mtap", MEASURE_processes) == 3);
 }
 
+/* What is at least as much as all held is so much as the kernel says that one of them held. */
+static void memory_of_the_tree_is_not_less_than_of_one(void **state)
+{
+    recording_write("j.mtap", (struct process){.pid = 1, .start_s = 10});
+    kernel_peak = PEAK + 4096;
+    assert_true(taken("j.mtap", MEASURE_tree_rss_bytes) == kernel_peak);
+    kernel_peak = PEAK - 4096;
+    assert_true(taken("j.mtap", MEASURE_tree_rss_bytes) == PEAK);
+}
+
 static void locks_are_added(void **state)
 {
     struct recording_builder *builder = recording_builder_create();
@@ -209,6 +222,7 @@ int main(void)
         cmocka_unit_test(no_longer_than_they_live),
         cmocka_unit_test(threads_of_long_ago),
         cmocka_unit_test(memory_of_the_tree),
+        cmocka_unit_test(memory_of_the_tree_is_not_less_than_of_one),
         cmocka_unit_test(locks_are_added),
     };
     return cmocka_run_group_tests(tests, folder_create, folder_remove);
