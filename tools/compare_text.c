@@ -35,12 +35,10 @@ static void cell_change(struct emit_table *table, const struct verdict *verdict,
                         enum measure measure)
 {
     const struct verdict_measure *row = &verdict->measures[measure];
-    double base = row->difference.difference / row->share;
+    struct statistics_interval interval = verdict_share_interval(row);
     char text[64] = "", range[48] = "";
-    if (isfinite(base) && !isnan(row->difference.interval.low))
-        snprintf(range, sizeof range, " (%+.1f .. %+.1f)",
-                 100 * row->difference.interval.low / base,
-                 100 * row->difference.interval.high / base);
+    if (!isnan(interval.low))
+        snprintf(range, sizeof range, " (%+.1f .. %+.1f)", 100 * interval.low, 100 * interval.high);
     if (verdict->against && isfinite(row->share))
         snprintf(text, sizeof text, "%+.1f %%%s%s", 100 * row->share, range,
                  row->differs ? " *" : "  ");
@@ -124,12 +122,12 @@ static void tap_cost_print(const struct compare_result *result, FILE *out)
                                                : "the first backend cannot run without it");
         return;
     }
-    double base = time->difference.difference / time->share;
+    struct statistics_interval range = verdict_share_interval(time);
     fprintf(out, "The tap's own cost, the same for every backend: %+.1f %% time",
             100 * time->share);
-    if (!isnan(time->difference.interval.low))
-        fprintf(out, " (%+.1f to %+.1f %%%s)", 100 * time->difference.interval.low / base,
-                100 * time->difference.interval.high / base, time->differs ? "" : "; may be noise");
+    if (!isnan(range.low))
+        fprintf(out, " (%+.1f to %+.1f %%%s)", 100 * range.low, 100 * range.high,
+                time->differs ? "" : "; may be noise");
     else
         fputs(" (may be noise)", out);
     fprintf(out, ", %s%s memory.\n", memory->difference.difference < 0 ? "-" : "+",

@@ -125,6 +125,22 @@ static void series_judge(const struct verdict_series *series, const struct verdi
     }
 }
 
+/* NaN stays. */
+static double share_of(double difference, double base)
+{
+    return difference / base < -1 ? -1 : difference / base;
+}
+
+struct statistics_interval verdict_share_interval(const struct verdict_measure *measure)
+{
+    const struct statistics_interval *interval = &measure->difference.interval;
+    double base = measure->difference.difference / measure->share;
+    if (!isfinite(base))
+        base = measure->median; /* no difference at all */
+    return (struct statistics_interval){share_of(interval->low, base),
+                                        share_of(interval->high, base)};
+}
+
 void verdicts_reach(const struct verdict_series *series, size_t count, size_t rounds,
                     struct verdict *ret)
 {

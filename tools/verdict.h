@@ -53,6 +53,11 @@ struct verdict {
 /* So many rounds must be run to claim anything of `series` backends. */
 size_t verdict_rounds_least(size_t series);
 
+/* Where the difference may lie, as a share of the first one's median; not below -1, as the
+ * resampled rounds may say where they vary much, but nothing takes less than no time. NaN: unknown.
+ */
+struct statistics_interval verdict_share_interval(const struct verdict_measure *measure);
+
 /* One verdict a series; the first is what the others are compared with. */
 void verdicts_reach(const struct verdict_series *series, size_t count, size_t rounds,
                     struct verdict *ret);

@@ -81,15 +81,12 @@ static void put_memory(struct sentence *sentence, const struct verdict_measure *
         share_words(memory->share).text, bytes > 0 ? "more" : "less");
 }
 
-/* "time -0.5 to +0.8 %": where the difference may lie; the first one's median makes it a share. */
+/* "time -0.5 to +0.8 %": where the difference may lie. */
 static void put_range(struct sentence *sentence, const char *what,
                       const struct verdict_measure *measure)
 {
-    double base = measure->difference.difference / measure->share;
-    if (!isfinite(base))
-        base = measure->median; /* no difference at all */
-    put(sentence, "%s%+.1f to %+.1f %%", what, 100 * measure->difference.interval.low / base,
-        100 * measure->difference.interval.high / base);
+    struct statistics_interval range = verdict_share_interval(measure);
+    put(sentence, "%s%+.1f to %+.1f %%", what, 100 * range.low, 100 * range.high);
 }
 
 /* The interval is sure of a difference, the rank tests are not. */

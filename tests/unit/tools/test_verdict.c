@@ -100,6 +100,18 @@ static void nothing_to_see(void **state)
          "mtmalloc: no difference to be seen (time +0.0 to +0.0 %, memory +0.0 to +0.0 %)");
 }
 
+/* Where the first one's runs vary by more than it takes, so does the difference. */
+static void nothing_is_faster_than_at_once(void **state)
+{
+    struct verdict_measure measure = {
+        .median = 2, .share = -0.5, .difference = {.difference = -2, .interval = {-5, 3}}};
+    struct statistics_interval range = verdict_share_interval(&measure);
+    assert_true(range.low == -1);
+    assert_true(range.high == 0.75);
+    measure.difference.interval.low = NAN;
+    assert_true(isnan(verdict_share_interval(&measure).low));
+}
+
 static void too_noisy(void **state)
 {
     struct verdict verdict = reached(ROUNDS, 28.5, 12, 0.2);
@@ -244,6 +256,7 @@ int main(void)
         cmocka_unit_test(wins_and_losses),
         cmocka_unit_test(no_price_for_next_to_nothing),
         cmocka_unit_test(nothing_to_see),
+        cmocka_unit_test(nothing_is_faster_than_at_once),
         cmocka_unit_test(too_noisy),
         cmocka_unit_test(too_few),
         cmocka_unit_test(unknown_stays_unknown),
