@@ -130,8 +130,11 @@ static void tap_cost_print(const struct compare_result *result, FILE *out)
                 time->differs ? "" : "; may be noise");
     else
         fputs(" (may be noise)", out);
-    fprintf(out, ", %s%s memory.\n", memory->difference.difference < 0 ? "-" : "+",
-            emit_size(fabs(memory->difference.difference)).text);
+    if (isnan(memory->difference.difference))
+        fputs(", memory not known: the program is no larger than what starts it.\n", out);
+    else
+        fprintf(out, ", %s%s memory.\n", memory->difference.difference < 0 ? "-" : "+",
+                emit_size(fabs(memory->difference.difference)).text);
 }
 
 /* Where there are several processes, peak RSS is that of one of them. */

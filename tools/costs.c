@@ -186,6 +186,29 @@ static double largest_sum(struct change *changes, size_t count)
     return largest;
 }
 
+static double largest_of(const struct change *changes, size_t count)
+{
+    double largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].bytes == 0)
+            return NAN;
+        largest = fmax(largest, changes[i].bytes);
+    }
+    return largest;
+}
+
+/*
+ * Of a program that is smaller than what started it, the kernel does not tell the peak; its
+ * processes do, but for their ends. All of them together held no less than one of them.
+ */
+static void memory_give(struct change *changes, size_t count, struct measures *ret)
+{
+    double together = largest_sum(changes, count), *peak = &ret->value[MEASURE_peak_rss_bytes];
+    if (isnan(*peak))
+        *peak = largest_of(changes, count);
+    ret->value[MEASURE_tree_rss_bytes] = together < *peak ? *peak : together;
+}
+
 /* Executing another program begins a new recording of the same process. */
 static size_t processes(const struct output_recordings *recordings)
 {
@@ -228,11 +251,6 @@ void costs_take(const struct output_recordings *recordings, struct measures *ret
     ret->value[MEASURE_calls] = calls;
     ret->value[MEASURE_bytes_requested] = bytes;
     ret->value[MEASURE_processes] = (double)processes(recordings);
-    /* A process says its peak before its end, and the kernel only about; all of them together held
-     * no less than one of them. */
-    double together = largest_sum(changes, 2 * recordings->count);
-    if (together < ret->value[MEASURE_peak_rss_bytes])
-        together = ret->value[MEASURE_peak_rss_bytes];
-    ret->value[MEASURE_tree_rss_bytes] = together;
+    memory_give(changes, 2 * recordings->count, ret);
     free(changes);
 }

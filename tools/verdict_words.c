@@ -86,7 +86,10 @@ static void put_range(struct sentence *sentence, const char *what,
                       const struct verdict_measure *measure)
 {
     struct statistics_interval range = verdict_share_interval(measure);
-    put(sentence, "%s%+.1f to %+.1f %%", what, 100 * range.low, 100 * range.high);
+    if (isnan(range.low))
+        put(sentence, "%snot known", what);
+    else
+        put(sentence, "%s%+.1f to %+.1f %%", what, 100 * range.low, 100 * range.high);
 }
 
 /* The interval is sure of a difference, the rank tests are not. */
@@ -100,6 +103,10 @@ static bool close_to_call(const struct verdict_measure *measure)
 static void put_unseen(struct sentence *sentence, const char *what,
                        const struct verdict_measure *measure)
 {
+    if (isnan(measure->difference.difference)) {
+        put(sentence, "%s not known", what);
+        return;
+    }
     if (close_to_call(measure))
         put(sentence, "%s too close to call (", what);
     else

@@ -54,7 +54,8 @@ def test_json(place):
         check_equal([each["round"] for each in backend["runs"]], [1, 2], f"rounds of {name}")
         for each in backend["runs"]:
             for field in ("wall_ns", "cpu_ns", "peak_rss_bytes", "minor_faults"):
-                check(each[field] > 0, f"{field} of {name}: {each[field]}")
+                small = name == "plain" and field == "peak_rss_bytes" and each[field] is None
+                check(small or each[field] > 0, f"{field} of {name}: {each[field]}")
             check_equal(each["cpu_ns"], each["user_ns"] + each["system_ns"], "processor time")
             tapped = name != "plain"
             check_equal(each["calls"] is not None, tapped, f"calls of {name} are known")

@@ -65,7 +65,7 @@ static void recording_write(const char *name, struct process process)
     recording_builder_destroy(builder);
 }
 
-static double kernel_peak = 0;
+static double kernel_peak = NAN; /* what the kernel says */
 
 static double taken(const char *name, enum measure measure)
 {
@@ -195,6 +195,12 @@ static void memory_of_the_tree_is_not_less_than_of_one(void **state)
     assert_true(taken("j.mtap", MEASURE_tree_rss_bytes) == kernel_peak);
     kernel_peak = PEAK - 4096;
     assert_true(taken("j.mtap", MEASURE_tree_rss_bytes) == PEAK);
+    assert_true(taken("j.mtap", MEASURE_peak_rss_bytes) == kernel_peak);
+    kernel_peak = NAN;
+    assert_true(taken("j.mtap", MEASURE_peak_rss_bytes) == PEAK);
+    recording_write("j.2.mtap", (struct process){.pid = 2, .start_s = 10, .killed = true});
+    assert_true(taken("j.mtap", MEASURE_peak_rss_bytes) == PEAK);
+    assert_true(taken("j.2.mtap", MEASURE_peak_rss_bytes) == SAMPLED_PEAK_KIB * 1024);
 }
 
 static void locks_are_added(void **state)

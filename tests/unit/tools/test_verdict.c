@@ -100,6 +100,12 @@ static void nothing_to_see(void **state)
          "mtmalloc: no difference to be seen (time +0.0 to +0.0 %, memory +0.0 to +0.0 %)");
 }
 
+static void memory_that_is_not_known(void **state)
+{
+    says(reached(ROUNDS, 20.1, NAN, 0.001), "mtmalloc: 9.9 s (33 %) faster, memory not known");
+    says_in_part(reached(ROUNDS, 30, NAN, 0.001), ", memory not known)");
+}
+
 /* Where the first one's runs vary by more than it takes, so does the difference. */
 static void nothing_is_faster_than_at_once(void **state)
 {
@@ -256,6 +262,7 @@ int main(void)
         cmocka_unit_test(wins_and_losses),
         cmocka_unit_test(no_price_for_next_to_nothing),
         cmocka_unit_test(nothing_to_see),
+        cmocka_unit_test(memory_that_is_not_known),
         cmocka_unit_test(nothing_is_faster_than_at_once),
         cmocka_unit_test(too_noisy),
         cmocka_unit_test(too_few),
