@@ -3,6 +3,7 @@
 
 #include "analyze_memory.h"
 #include "live.h"
+#include "thread_filter.h"
 
 #include <stdlib.h>
 
@@ -42,6 +43,7 @@ struct reading {
     const struct malloctap_recording *recording;
     struct aggregate_query query;
     struct aggregate *aggregate;
+    struct thread_filter thread;
     double call_units;
     struct live live;
 };
@@ -98,8 +100,7 @@ static bool asked(const struct reading *reading, const struct malloctap_event *e
     const struct malloctap_sample *sample = (const void *)event->record;
     bool call = sample->head.kind == MALLOCTAP_RECORD_ALLOC || sample->head.op == MALLOCTAP_OP_FREE;
     return call && (reading->query.ops >> sample->head.op & 1) &&
-           (!reading->query.tid || reading->query.tid == event->tid) &&
-           in_window(reading, sample->ticks);
+           thread_filter_passes(&reading->thread, event) && in_window(reading, sample->ticks);
 }
 
 static uint32_t add_call(struct reading *reading, const struct malloctap_event *event)
@@ -185,6 +186,7 @@ int aggregate_read(const struct malloctap_recording *recording, struct aggregate
         .recording = recording,
         .query = query,
         .aggregate = ret,
+        .thread = thread_filter(recording, query.tid),
         .call_units = (double)malloctap_recording_header(recording)->call_units,
     };
     struct source source;
@@ -193,8 +195,10 @@ int aggregate_read(const struct malloctap_recording *recording, struct aggregate
     int status;
 
     begin(ret, recording, &query);
-    if (source_open(recording, query.live, &source, error) < 0)
+    if (source_open(recording, query.live, &source, error) < 0) {
+        thread_filter_deinit(&reading.thread);
         return -1;
+    }
     while ((status = source_next(&source, &event, &damage)) != 0) {
         if (status > 0)
             add_event(&reading, &event);
@@ -202,6 +206,7 @@ int aggregate_read(const struct malloctap_recording *recording, struct aggregate
             ret->first_damage = damage;
     }
     source_close(&source);
+    thread_filter_deinit(&reading.thread);
     live_settle(&reading.live);
     ret->untracked = reading.live.untracked;
     ret->live_logged = reading.live.logged;

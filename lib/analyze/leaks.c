@@ -2,6 +2,7 @@
 #include "leaks.h"
 
 #include "analyze_memory.h"
+#include "thread_filter.h"
 
 #include <stdlib.h>
 
@@ -105,7 +106,8 @@ static void add_live(struct leaks *leaks, const struct leaks_query *query, uint6
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_until(const struct malloctap_recording *recording, uint64_t from, uint64_t until,
-                      uint32_t tid, struct leaks *leaks, struct malloctap_error *error)
+                      const struct thread_filter *thread, struct leaks *leaks,
+                      struct malloctap_error *error)
 {
     struct malloctap_merge *merge;
     struct malloctap_event event;
@@ -116,7 +118,7 @@ static int read_until(const struct malloctap_recording *recording, uint64_t from
     while ((status = malloctap_merge_next(merge, &event, &damage)) != 0) {
         if (status > 0)
             live_event(&leaks->live, &event,
-                       !tid || event.tid == tid ? event.record->stack : LIVE_NOT_ASKED);
+                       thread_filter_passes(thread, &event) ? event.record->stack : LIVE_NOT_ASKED);
         else if (leaks->damaged++ == 0)
             leaks->first_damage = damage;
     }
@@ -129,15 +131,17 @@ int leaks_read(const struct malloctap_recording *recording, struct leaks_query q
                struct leaks *ret, struct malloctap_error *error)
 {
     uint64_t certain_since = malloctap_recording_header(recording)->overwritten_until, next = 0;
+    struct thread_filter thread = thread_filter(recording, query.tid);
     int status = 0;
     *ret = (struct leaks){0};
     if (query.from) {
-        status = read_until(recording, 0, query.from, query.tid, ret, error);
+        status = read_until(recording, 0, query.from, &thread, ret, error);
         subtract_live(ret, &query, certain_since);
         next = query.from + 1;
     }
     if (!status)
-        status = read_until(recording, next, query.at, query.tid, ret, error);
+        status = read_until(recording, next, query.at, &thread, ret, error);
+    thread_filter_deinit(&thread);
     if (status < 0) {
         leaks_deinit(ret);
         return -1;

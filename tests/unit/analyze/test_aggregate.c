@@ -90,6 +90,23 @@ static void queries_select_operations_and_threads(void **state)
     recording_builder_destroy(built.builder);
 }
 
+/* A thread whose number another one had before, that was summed up with others since. */
+static void numbers_that_are_used_again(void **state)
+{
+    struct built built = built_create();
+    struct malloctap_thread_slot *before = recording_builder_add_thread(built.builder, 101, "old");
+    recording_builder_add_alloc(built.builder, built.first, built_sample(built.stack, 16, 100, 2));
+    recording_builder_add_alloc(built.builder, before->thread,
+                                built_sample(built.stack, 32, 100, 5));
+    before->state = MALLOCTAP_THREAD_UNUSED;
+    before->thread = 0;
+    struct aggregate_query query = {.ops = AGGREGATE_OPS_ALLOC, .tid = 101};
+    struct aggregate aggregate = built_aggregate(built.builder, query);
+    assert_close(aggregate.all.calls.value, 2);
+    aggregate_deinit(&aggregate);
+    recording_builder_destroy(built.builder);
+}
+
 static struct malloctap_sample probed(struct malloctap_sample sample, enum malloctap_probe probe,
                                       uint64_t time_ns, uint64_t wait_ns)
 {
@@ -397,6 +414,7 @@ int main(void)
         cmocka_unit_test(weights_make_sums_and_errors),
         cmocka_unit_test(failed_calls_count_but_got_no_bytes),
         cmocka_unit_test(queries_select_operations_and_threads),
+        cmocka_unit_test(numbers_that_are_used_again),
         cmocka_unit_test(time_is_known_only_where_probed),
         cmocka_unit_test(frees_have_time_too),
         cmocka_unit_test(preempted_calls_have_no_time),
