@@ -36,16 +36,36 @@ static struct emit_text calls_share(const struct summary *summary, enum mallocta
     return text;
 }
 
-/* With an estimate of 0, what can be said is how many waiting calls would hardly have been missed.
+/*
+ * The histograms are of the whole run, the records only of what a bounded ring still has. With an
+ * estimate of 0, what can be said of the records is how many waiting calls would hardly have been
+ * missed.
  */
 static void print_no_waiting(const struct summary *summary, FILE *out)
 {
     const struct aggregate *calls = &summary->cost.aggregate;
-    double one_in = probed_calls(summary) / waiting_calls_limit(&calls->waiting);
-    fprintf(out, "none of %s probed calls waited", emit_count((double)calls->waiting.classed).text);
+    const struct view_cost *cost = &summary->threads.total_cost;
+    uint64_t probed = calls->partial ? cost->samples : calls->waiting.classed;
+    double one_in =
+        calls->partial ? NAN : probed_calls(summary) / waiting_calls_limit(&calls->waiting);
+    if (cost->wait_ns.value > 0) {
+        struct estimate all = {summary->waited_ns.estimate, cost->wait_ns.variance};
+        fprintf(out, "%s in all; no record of it is left\n",
+                view_estimate(all, emit_duration).text);
+        return;
+    }
+    fprintf(out, "none of %s probed calls waited", emit_count((double)probed).text);
     if (one_in >= 2 && !isinf(one_in))
         fprintf(out, ": less than one call in %s did (95 %%)", emit_count(floor(one_in)).text);
     fputc('\n', out);
+}
+
+/* What records tell is only of this part of the run. */
+static void print_part(const struct summary *summary, FILE *out)
+{
+    const struct aggregate *calls = &summary->cost.aggregate;
+    if (calls->partial)
+        fprintf(out, " from %s on", emit_duration((double)calls->since_ns).text);
 }
 
 static void print_waiting(const struct summary *summary, FILE *out)
@@ -56,14 +76,16 @@ static void print_waiting(const struct summary *summary, FILE *out)
         print_no_waiting(summary, out);
         return;
     }
-    fprintf(out, "%s waited, %s in all", calls_share(summary, MALLOCTAP_PROBE_BLOCKED).text,
-            emit_duration(ns->estimate).text);
+    if (!summary->cost.aggregate.partial)
+        fprintf(out, "%s waited, ", calls_share(summary, MALLOCTAP_PROBE_BLOCKED).text);
+    fprintf(out, "%s in all", emit_duration(ns->estimate).text);
     if (ns->high > ns->low)
         fprintf(out, " (95 %%: %s to %s)", emit_duration(ns->low).text,
                 emit_duration(ns->high).text);
     if (summary->wait_function) {
         fputs(", mostly under ", out);
         view_frames_function(summary->wait_function->function.function, out);
+        print_part(summary, out);
     }
     fputc('\n', out);
 }
@@ -72,6 +94,7 @@ static void print_other_classes(const struct summary *summary, FILE *out)
 {
     const struct aggregate_class *faulting = class_of(summary, MALLOCTAP_PROBE_FAULTING);
     fprintf(out, "  the others   %s were fast", calls_share(summary, MALLOCTAP_PROBE_FAST).text);
+    print_part(summary, out);
     if (faulting->samples)
         fprintf(out, "; %s got pages from the kernel, %s in all",
                 calls_share(summary, MALLOCTAP_PROBE_FAULTING).text,

@@ -142,6 +142,22 @@ static void threads_without_a_row_of_their_own_are_in_the_csv(void **state)
     recording_builder_destroy(built.builder);
 }
 
+/* The calls that waited were overwritten since: what is left must not be taken for the whole run.
+ */
+static void waiting_that_was_overwritten_is_told(void **state)
+{
+    struct views_recording built = views_recording_create();
+    views_recording_add_probes(&built);
+    struct malloctap_header *header = recording_builder_header(built.builder);
+    header->lost.records_overwritten = 900;
+    header->overwritten_until = RECORDING_BUILDER_START_TICKS + 150000000;
+    assert_summary_says(built.builder,
+                        "waiting      850.0 ms ± 4.500 s in all; no record of it is left\n");
+    assert_summary_says(built.builder,
+                        "the others   100.0 % of calls were fast from 150.0 ms on\n");
+    recording_builder_destroy(built.builder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +166,7 @@ int main(void)
         cmocka_unit_test(large_calls_alone_are_a_rough_guess_of_calls),
         cmocka_unit_test(times_of_a_switched_recording_are_not_of_all_calls),
         cmocka_unit_test(threads_without_a_row_of_their_own_are_in_the_csv),
+        cmocka_unit_test(waiting_that_was_overwritten_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
