@@ -107,7 +107,7 @@ bool view_stacks_exact(const struct view_stacks *view)
     const struct aggregate_query *calls = &view->query.calls;
     uint64_t until_ns = calls->until_ns && !calls->live ? calls->until_ns : UINT64_MAX;
     if (!view_stacks_logged(view) || view->aggregate.damaged || has_pathless(view) ||
-        view_unrecorded(view->recording, until_ns))
+        view->ranking.cut.samples || view_unrecorded(view->recording, until_ns))
         return false;
     if (!counters_tell(view))
         return !malloctap_recording_switched(view->recording);

@@ -76,6 +76,9 @@ void view_stacks_print_json(const struct view_stacks *view, FILE *out)
     json_object_object_add(object, "lost", view_lost_json(view->recording));
     json_object_object_add(object, "damaged_chunks", emit_json_count(view->aggregate.damaged));
     json_object_object_add(object, "untracked_blocks", emit_json_count(view->aggregate.untracked));
+    json_object_object_add(
+        object, "cut_short",
+        emit_json_number(ranking_key(&view->ranking.cut, view->query.ranking.by).value));
     json_object_object_add(object, "rows", emit_json_count(view->ranking.count));
     json_object_object_add(object, "stacks", view_stacks_rows_json(view));
     json_object_object_add(object, "notes", view_notes_json(view->symbols));

@@ -250,6 +250,18 @@ static void print_basis(const struct view_stacks *view, FILE *out)
         print_left_out(view, out);
 }
 
+/* Where only a part of a path is known, functions further out have more than is shown. */
+static void print_cut(const struct view_stacks *view, FILE *out)
+{
+    enum ranking_by by = view->query.ranking.by;
+    struct estimate cut = ranking_key(&view->ranking.cut, by);
+    if (cut.value <= 0)
+        return;
+    fputs("NOT COMPLETE: ", out);
+    print_estimate(cut, by, out);
+    fputs(" on paths that were cut short; functions further out may have more.\n", out);
+}
+
 static void print_header(const struct view_stacks *view, FILE *out)
 {
     print_calls(view, out);
@@ -259,6 +271,7 @@ static void print_header(const struct view_stacks *view, FILE *out)
     view_lost_text(view->recording, out);
     fputs(".\n", out);
     print_coverage(view, out);
+    print_cut(view, out);
 }
 
 /* Why there is no row. */

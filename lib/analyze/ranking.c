@@ -136,7 +136,10 @@ void ranking_create(const struct malloctap_recording *recording, struct symbols 
         const struct aggregate_stack *stack = &aggregate->stacks[i];
         double amount = ranking_key(&stack->sums, query.by).value;
         path_frames_read(recording, symbols, stack->stack, &frames);
-        if (!frames_match(&frames, query.function))
+        bool matches = frames_match(&frames, query.function);
+        if (frames.truncated && (query.callers || !matches))
+            aggregate_sums_add(&ret->cut, &stack->sums);
+        if (!matches)
             continue;
         if (query.callers)
             add_callers(ret, &frames, stack, amount, i + 1);

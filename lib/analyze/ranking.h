@@ -59,6 +59,9 @@ struct ranking {
     size_t count;
     size_t capacity;
     struct paths paths; /* of the rows, in another order */
+    /* Of paths that were cut short, and may so go through functions that they are not counted
+     * under: where functions are ranked, or looked for. */
+    struct aggregate_sums cut;
 };
 
 void ranking_create(const struct malloctap_recording *recording, struct symbols *symbols,
