@@ -166,7 +166,9 @@ def test_job_control():
 
 
 def main():
-    # A shell that starts tests in the background has them ignored, and so would every program here.
+    # A shell that starts tests in the background, or nohup, has them ignored, and so would every
+    # program here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as place:
