@@ -171,27 +171,38 @@ void probe_end(const struct probe_start *start, struct probe *ret)
     conclude(start, end, switches_ruled_out(), ret);
 }
 
-/* What is called nearly always has nothing between the readings but itself: the code on the way
- * there, cold as well, would take longer than the call. */
+/* Times one call. Nothing stands between the readings but that: the code on the way there is as
+ * cold as all code of samples, and would take longer than the call. */
+#define TIMED(forward)                                                                             \
+    do {                                                                                           \
+        start->before.at_ns = recording_now_ns();                                                  \
+        forward;                                                                                   \
+        return recording_now_ns();                                                                 \
+    } while (0)
+
+/* call_forward(), timed; returns when it was over. */
+static uint64_t forward_timed(struct call *call, struct probe_start *start)
+{
+    const bool from_arena = arena_owns(call->block);
+    if (call->function == CALL_malloc)
+        TIMED(call->result = backend.malloc(call->size));
+    if (call->function == CALL_free && !from_arena)
+        TIMED(backend.free(call->block));
+    if (call->function == CALL_calloc)
+        TIMED(call->result = backend.calloc(call->count, call->unit));
+    if (call->function == CALL_realloc && !from_arena)
+        TIMED(call->result = backend.realloc(call->block, call->size));
+    if (call->function == CALL_aligned_alloc)
+        TIMED(call->result = backend.aligned_alloc(call->alignment, call->size));
+    if (call->function == CALL_posix_memalign)
+        TIMED(call->status = backend.posix_memalign(&call->result, call->alignment, call->size));
+    TIMED(call_forward(call));
+}
+
 void probe_call(struct call *call, const struct probe_mark *mark, struct probe *ret)
 {
     struct probe_start start;
-    uint64_t end;
-    void *(*const obtain)(size_t) = backend.malloc;
-    void (*const give_back)(void *) = backend.free;
     begin_marked(mark, &start);
-    if (call->function == CALL_malloc) {
-        start.before.at_ns = recording_now_ns();
-        call->result = obtain(call->size);
-        end = recording_now_ns();
-    } else if (call->function == CALL_free && !arena_owns(call->block)) {
-        start.before.at_ns = recording_now_ns();
-        give_back(call->block);
-        end = recording_now_ns();
-    } else {
-        start.before.at_ns = recording_now_ns();
-        call_forward(call);
-        end = recording_now_ns();
-    }
+    uint64_t end = forward_timed(call, &start);
     conclude(&start, end, switches_ruled_out(), ret);
 }
