@@ -61,9 +61,10 @@ static void print_what(const struct view_leaks *view, FILE *out)
 static void print_peak(const struct view_leaks *view, FILE *out)
 {
     const struct live *live = &view->leaks.live;
-    fprintf(out, "The peak %s %s%s in %s blocks at %s", view->complete ? "was" : "seen was",
+    fprintf(out, "The peak %s %s%s in %s block%s at %s", view->complete ? "was" : "seen was",
             view->leaks.live.sampled ? "about " : "", emit_size(live->peak.bytes).text,
-            emit_count(live->peak.blocks).text, moment(view, live->peak_ticks).text);
+            emit_count(live->peak.blocks).text, live->peak.blocks == 1 ? "" : "s",
+            moment(view, live->peak_ticks).text);
     fputs(view->query.at_ns == UINT64_MAX ? ".\n" : ", up to then.\n", out);
 }
 
