@@ -38,7 +38,7 @@ void call_forward(struct call *call)
     call->result = &work;
 }
 
-/* A malloc goes to the backend at once, a calloc by call_forward(). */
+/* A malloc goes to the backend at once, a memalign by call_forward(). */
 static struct probe_mark mark;
 
 static struct probe probe_work(void (*what)(void))
@@ -49,7 +49,7 @@ static struct probe probe_work(void (*what)(void))
     work = what;
     probe_call(&call, &mark, &probe);
     CHECK(call.result == &work);
-    function = function == CALL_malloc ? CALL_calloc : CALL_malloc;
+    function = function == CALL_malloc ? CALL_memalign : CALL_malloc;
     return probe;
 }
 
