@@ -271,15 +271,15 @@ static double timeval_ns(struct timeval time)
 
 /*
  * The kernel counts as the program's what the process held that became it: a copy of this one,
- * which grew by little since. What is not clearly more than that is not the program's, and so not
- * known.
+ * which grew by little since; and each processor's part of such a count may lag by some 32 pages of
+ * each kind. What is not clearly more than that is not the program's, and so not known.
  */
 static double peak_of(const struct rusage *usage)
 {
-    enum { GROWTH_KIB = 256 };
+    enum { UNCERTAIN_KIB = 1024 };
     struct rusage own;
     getrusage(RUSAGE_SELF, &own);
-    return usage->ru_maxrss > own.ru_maxrss + GROWTH_KIB ? (double)usage->ru_maxrss * 1024 : NAN;
+    return usage->ru_maxrss > own.ru_maxrss + UNCERTAIN_KIB ? (double)usage->ru_maxrss * 1024 : NAN;
 }
 
 /* Of all children waited for, and theirs: those of this run, as we have had no others. */
