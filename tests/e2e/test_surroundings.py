@@ -46,6 +46,17 @@ def test_sandbox_that_allows_almost_nothing(place):
         check_same_and_counted(place, [program("sandbox"), "strict"], **options)
 
 
+def test_memory_that_is_locked(place):
+    """What is mapped beforehand, for a log that may not ask for more, would be locked as well."""
+    if run([program("locked")], place).returncode == 77:
+        raise Skip("memory cannot be locked here")
+    for options in (*VARIANTS, {"mode": "log"}):
+        done = run([program("locked")], place, tapped(place / "x.mtap", **options))
+        check_equal((done.returncode, json.loads(done.stdout)["much"]), (0, False), options)
+        check_readable(place / "x.mtap", options)
+        (place / "x.mtap").unlink()
+
+
 def test_file_size_limit(place):
     for options in VARIANTS:
         check_same_and_counted(place, [program("rlimits"), "fsize"], **options)

@@ -11,7 +11,6 @@
 /* A sample with its probe takes 1.2 us in a loop, and more where it finds the caches cold. */
 #define DEFAULT_CALLS 4096u
 #define DEFAULT_BYTES (512u << 10)
-#define DEFAULT_RING (256u << 20)
 
 /* A chunk that is full is let go of, which interrupts the other processors on which the program
  * runs: the rarer in a log, the better. Where few would do, they are kept small. */
@@ -243,7 +242,7 @@ static void config_clamp(void)
     if (config.frames == 0 || config.frames > MALLOCTAP_STACK_FRAMES_MAX)
         config.frames = config.frames ? MALLOCTAP_STACK_FRAMES_MAX : 1;
     if (config.ring == RING_AUTO)
-        config.ring = config.mode == MALLOCTAP_MODE_LOG ? 0 : DEFAULT_RING;
+        config.ring = config.mode == MALLOCTAP_MODE_LOG ? 0 : CONFIG_RING;
     bool is_long = config.ring == 0 || config.ring >= LONG_RING;
     config.chunk = config.mode == MALLOCTAP_MODE_LOG && is_long ? LOG_CHUNK : CHUNK;
     config.thin = config.calls == 0 && config.bytes == 0;

@@ -19,6 +19,9 @@
  * the end, and the processor's clock too. In order of what is left to the tap. */
 enum config_sandbox { SANDBOX_AUTO, SANDBOX_NO, SANDBOX_YES, SANDBOX_STRICT };
 
+/* The newest records, of which so many are kept unless told. */
+#define CONFIG_RING (256u << 20)
+
 struct config {
     char backend[64];
     char out[1024];

@@ -146,6 +146,9 @@ static void start_image(void)
     image.system_calls = sandbox == SANDBOX_NO;
     if (sandbox == SANDBOX_STRICT)
         recording_use_clock(clock, CLOCK_MONOTONIC_COARSE);
+    /* The room of a log without an end would be locked as well: some GiB that it may never need. */
+    if (sandbox != SANDBOX_NO && config.ring == 0 && sandbox_locks_memory())
+        config.ring = CONFIG_RING;
     image.started = true;
 }
 

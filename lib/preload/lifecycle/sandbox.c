@@ -53,3 +53,14 @@ bool sandbox_since(void)
 {
     return config.sandbox == SANDBOX_AUTO && libseccomp_loaded();
 }
+
+static bool visit_locker(const struct linked_object *object, void *unused)
+{
+    static const char *const name = "mlockall";
+    return linkage_needs(object, &name, 1);
+}
+
+bool sandbox_locks_memory(void)
+{
+    return linkage_find(visit_locker, NULL);
+}

@@ -25,4 +25,7 @@ enum config_sandbox sandbox_expected(void);
 /* Of a program that did not look so at the start: may it be shut in by now? */
 bool sandbox_since(void);
 
+/* May it lock all that is mapped into memory, as far as its symbols show? */
+bool sandbox_locks_memory(void);
+
 #endif
