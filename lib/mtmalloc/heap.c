@@ -35,6 +35,7 @@ static bool create_lists(void)
     char *memory = mt_os_map(rows_size + count * sizeof(struct mt_list));
     if (memory == NULL)
         return false;
+    mt_lock_prepare();
     mt_os_barrier_prepare();
     mt_all_locks_init();
     mt_heap.rows = (void *)memory; /* a row is as large as a CACHE_LINE: lists stay aligned */

@@ -13,6 +13,13 @@
 #include "all_locks.h"
 #include "os.h"
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#pragma weak __libc_single_threaded
+#else
+extern char __libc_single_threaded __attribute__((weak));
+#endif
+
 #if defined(__x86_64__) || defined(__i386__)
 #define relax() __builtin_ia32_pause()
 #else
@@ -24,6 +31,17 @@
 #define SLEEP_WITHOUT_BARRIER_NS 1000000
 /* Between looks at what may never end by itself. */
 #define SLEEP_DOUBTING_NS 10000000
+
+static const char never;
+const char *mt_single_threaded = &never;
+
+/* Weak, and looked at by way of a pointer: a library that another program's libc has to load must
+ * not insist on it. */
+void mt_lock_prepare(void)
+{
+    if (&__libc_single_threaded != NULL)
+        mt_single_threaded = &__libc_single_threaded;
+}
 
 bool mt_lock_is_mine(const struct mt_lock *lock)
 {

@@ -36,12 +36,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#if __has_include(<sys/single_threaded.h>)
-#include <sys/single_threaded.h>
-#else
-enum { __libc_single_threaded = 0 };
-#endif
-
 #define MT_NOTES 8u /* more than a call and the handlers that interrupt it hold */
 
 /* What the allocator knows of a thread. All zero until its first call. */
@@ -58,6 +52,10 @@ struct mt_thread {
 };
 extern _Thread_local struct mt_thread mt_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Points to what is not 0 while libc knows of one thread only, where it tells: once prepared. */
+extern const char *mt_single_threaded __attribute__((visibility("hidden")));
+void mt_lock_prepare(void);
 
 struct mt_lock {
     _Atomic uint64_t state;
@@ -109,7 +107,7 @@ static always_inline void mt_lock_note(struct mt_lock *lock, uint32_t depth)
  */
 static always_inline uint64_t mt_lock_exchange(struct mt_lock *lock)
 {
-    if (__libc_single_threaded) {
+    if (*mt_single_threaded) {
         uint64_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
         atomic_store_explicit(&lock->state, MT_LOCK_HELD, memory_order_relaxed);
         return state;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Children are recordings of their own, exact, and never touch their parent's."""
+import shutil
+
 from harness import *
 
 
@@ -90,3 +92,22 @@ def test_fork_in_a_signal_handler(place):
         for path in place.glob("x*.mtap"):
             path.unlink()
 
+
+
+def test_programs_made_for_another_libc(place):
+    """musl's loader takes up what LD_PRELOAD names, and ends where it misses a symbol of it. That
+    its calloc() calls the public malloc() is counted there: so much is not promised."""
+    compiler = shutil.which("musl-gcc")
+    if not compiler:
+        raise Skip("musl-gcc is not installed")
+    built = run([compiler, "-fno-builtin", "-D_GNU_SOURCE", "-Dpvalloc=valloc", "-o", place / "forks",
+                 ROOT / "tests" / "programs" / "forks.c"], place)
+    check_exit(built, 0, "musl-gcc")
+    for options in ((), ("-m", "log"), ("-b", "mtmalloc")):
+        done = run_command(place / "sh.mtap", ["sh", "-c", "./forks truth; exit $?"], place, options)
+        check_exit(done, 0, f"forks of musl, {options}")
+        check_equal(done.stderr, b"", f"forks of musl, {options}: stderr")
+        missing = {row["pid"] for row in read_rows(place / "truth")} - set(recordings_by_pid(place))
+        check_equal(missing, set(), f"forks of musl, {options}: processes without a recording")
+        for old in (*place.glob("*.mtap"), place / "truth"):
+            old.unlink()

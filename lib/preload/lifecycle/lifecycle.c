@@ -125,6 +125,24 @@ static void look_ahead(void)
         redirect_libc();
 }
 
+/*
+ * A recorded program may execute one that is made for musl, whose loader takes up the tap as well,
+ * and gives the program up if it misses a symbol. So what glibc alone has is weak. pthread_atfork()
+ * is a part of glibc that would be linked in here, with a symbol that is not.
+ */
+#pragma weak pthread_atfork
+extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *)
+    __attribute__((weak));
+extern void *__dso_handle HIDDEN;
+
+static void at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    if (__register_atfork != NULL)
+        __register_atfork(prepare, parent, child, &__dso_handle);
+    else if (pthread_atfork != NULL)
+        pthread_atfork(prepare, parent, child);
+}
+
 static void start_image(void)
 {
     size_class_prepare();
@@ -138,7 +156,7 @@ static void start_image(void)
     reentry_init();
     /* Registered first, so that it prepares last: handlers of others may still allocate. */
     if (backend_identity.kind == BACKEND_MTMALLOC)
-        pthread_atfork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
+        at_fork(mtmalloc_fork_prepare, mtmalloc_fork_parent, mtmalloc_fork_child);
     look_ahead();
     namespaces_begin();
     image.kernel_wipes = wipe_all_on_fork();
@@ -322,7 +340,7 @@ __attribute__((constructor(101))) static void lifecycle_constructor(void)
         mtmalloc_stats_attach(&process.lock_rows);
     }
     if (!image.kernel_wipes)
-        pthread_atfork(NULL, NULL, wipe_all);
+        at_fork(NULL, NULL, wipe_all);
     own_work_end(thread);
 }
 

@@ -285,11 +285,15 @@ static void fill_header(struct malloctap_header *header, const char *backend_obj
     __atomic_store_n(&header->magic, MALLOCTAP_MAGIC, __ATOMIC_RELEASE);
 }
 
+#ifdef __GLIBC__
+#pragma weak strerrordesc_np /* see at_fork() in lifecycle.c */
+#endif
+
 /* Without translations, which would be read from a file. */
 static const char *error_text(int error)
 {
 #ifdef __GLIBC__
-    const char *text = strerrordesc_np(error);
+    const char *text = strerrordesc_np != NULL ? strerrordesc_np(error) : NULL;
     return text ? text : "unknown error";
 #else
     return strerror(error);
