@@ -334,7 +334,8 @@ static void missing_print(const struct program *program, const char *path, int w
 }
 
 static void results_print(const struct run_options *options, const struct program *program,
-                          pid_t pid, uint64_t since_ns, const struct unseen *unseen, int watch)
+                          pid_t pid, uint64_t since_ns, uint64_t ended_ns,
+                          const struct unseen *unseen, int watch)
 {
     char path[PATH_MAX];
     struct output_recordings recordings;
@@ -343,8 +344,10 @@ static void results_print(const struct run_options *options, const struct progra
     const struct output_recording *main = output_of_process(&recordings, pid);
     if (!main)
         missing_print(program, path, watch);
-    else
+    else {
+        output_note_end(main, ended_ns);
         unseen_print(unseen, &recordings, !options->no_children);
+    }
     unrecorded_print(&recordings);
     warnings_print(&recordings, program);
     if (options->pack)
@@ -357,10 +360,10 @@ static void results_print(const struct run_options *options, const struct progra
     output_recordings_deinit(&recordings);
 }
 
-static uint64_t wall_clock_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
@@ -387,7 +390,7 @@ static int run(struct run_options *options, const struct program *program, char 
     snprintf(directory, sizeof directory, "%s", options->tap.output);
     dirname(directory);
     int watch = fate_watch(directory);
-    uint64_t since_ns = wall_clock_ns();
+    uint64_t since_ns = clock_ns(CLOCK_REALTIME), began_ns = clock_ns(CLOCK_MONOTONIC);
     pid_t pid = launch_start(&launch);
     if (pid < 0) {
         int error = errno;
@@ -398,8 +401,10 @@ static int run(struct run_options *options, const struct program *program, char 
     }
     struct unseen *unseen = unseen_create(pid, options->tap.library, options->tap.output);
     int status = program_wait(pid, &signals, unseen);
+    /* As the wall clock would have it, had nobody set it meanwhile. */
+    uint64_t ended_ns = since_ns + (clock_ns(CLOCK_MONOTONIC) - began_ns);
     launch_signals_restore(&before);
-    results_print(options, program, pid, since_ns, unseen, watch);
+    results_print(options, program, pid, since_ns, ended_ns, unseen, watch);
     unseen_destroy(unseen);
     close(watch);
     return launch_exit_status(status);

@@ -218,6 +218,22 @@ void output_find(const char *path, uint64_t since_ns, struct output_recordings *
         qsort(ret->rows, ret->count, sizeof *ret->rows, more_calls_first);
 }
 
+void output_note_end(const struct output_recording *row, uint64_t at_ns)
+{
+    struct malloctap_recording *recording;
+    if (row->finished || row->running || at_ns <= row->start_ns ||
+        malloctap_recording_open(row->path, &recording, NULL))
+        return;
+    uint64_t ticks = malloctap_recording_ticks(recording, at_ns - row->start_ns);
+    malloctap_recording_close(recording);
+    int fd = open(row->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    off_t place = offsetof(struct malloctap_header, end_ticks);
+    if (fd < 0 || pwrite(fd, &ticks, sizeof ticks, place) != (ssize_t)sizeof ticks)
+        say("%s: when the process ended cannot be noted: %s", row->path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
 void output_recordings_deinit(struct output_recordings *recordings)
 {
     for (size_t i = 0; i < recordings->count; i++) {

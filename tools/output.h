@@ -49,6 +49,9 @@ size_t output_stem(const char *name);
 void output_find(const char *path, uint64_t since_ns, struct output_recordings *ret);
 void output_recordings_deinit(struct output_recordings *recordings);
 
+/* Its process has ended, at `at_ns` (wall clock): where it did not say so itself, note it there. */
+void output_note_end(const struct output_recording *recording, uint64_t at_ns);
+
 /* The recording of process `pid`: where it executed another program in its place, of the last one.
  * NULL: none. */
 const struct output_recording *output_of_process(const struct output_recordings *recordings,

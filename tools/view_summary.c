@@ -42,6 +42,12 @@ static void print_program(const struct summary *summary, struct emit_style style
     fputs("\n\n", out);
 }
 
+/* Killed, and nobody noted when: what is known is what was recorded last. */
+static bool end_is_unknown(const struct summary *summary)
+{
+    return malloctap_recording_orphaned(summary->recording) && summary->header->end_ticks == 0;
+}
+
 static const char *state_text(const struct malloctap_recording *recording)
 {
     const char *state = view_state_name(recording);
@@ -56,7 +62,8 @@ static void print_calls(const struct summary *summary, FILE *out)
     const struct malloctap_counters *counters = &summary->threads.totals;
     fprintf(out, "  calls        %s", emit_count((double)view_calls(counters)).text);
     if (!isnan(summary->calls_per_second))
-        fprintf(out, " (%s a second)", emit_count(summary->calls_per_second).text);
+        fprintf(out, " (%s%s a second)", end_is_unknown(summary) ? "at most " : "",
+                emit_count(summary->calls_per_second).text);
     const char *separator = ": ";
     for (enum malloctap_op op = 0; op < MALLOCTAP_OPS; op++) {
         uint64_t calls = malloctap_counters_calls(counters, op);
@@ -78,8 +85,8 @@ static void print_figures(const struct summary *summary, FILE *out)
         alive += summary->threads.rows[i].slot.state == MALLOCTAP_THREAD_LIVE;
     size_t threads = summary->threads.count + summary->threads.exited;
 
-    fprintf(out, "  duration     %s%s\n", emit_duration((double)summary->duration_ns).text,
-            state_text(summary->recording));
+    fprintf(out, "  duration     %s%s%s\n", end_is_unknown(summary) ? "at least " : "",
+            emit_duration((double)summary->duration_ns).text, state_text(summary->recording));
     print_calls(summary, out);
     fprintf(out, "  requested    %s bytes",
             emit_size((double)view_bytes(&summary->threads.totals)).text);

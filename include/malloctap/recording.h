@@ -221,7 +221,7 @@ struct malloctap_header {
     uint32_t chunk_size;
     uint64_t start_realtime_ns; /* wall clock at start_ticks, since the epoch */
     uint64_t start_ticks;
-    uint64_t end_ticks; /* 0 while running */
+    uint64_t end_ticks; /* 0 while running; not FINISHED: when others saw the end, or 0 */
     /* nanoseconds = ticks * clock_mult / 2^clock_shift, computed in 128 bits */
     uint64_t clock_mult;
     uint64_t clock_shift;

@@ -203,7 +203,7 @@ uint64_t malloctap_recording_duration_ns(struct malloctap_recording *recording)
         return malloctap_recording_ns(recording, header->end_ticks);
     if (!reader_writer_alive(recording)) {
         if (recording->last_ticks == 0)
-            recording->last_ticks = last_ticks(recording);
+            recording->last_ticks = later(last_ticks(recording), header->end_ticks);
         return malloctap_recording_ns(recording, recording->last_ticks);
     }
     struct timespec now;

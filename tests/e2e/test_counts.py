@@ -64,3 +64,19 @@ def test_with_the_command(place):
                                ["-b", backend])
             check_exit(done, status, what)
             check_threads(recording, read_rows(place / "truth"), what)
+
+
+def test_duration_of_the_killed(place):
+    """The command saw when the process ended; without it what is known is what was recorded."""
+    recording = place / "x.mtap"
+    script = ["sh", "-c", "sleep 0.5; kill -9 $$"]
+    for mode in ("sample", "count", "log"):
+        done = run([MALLOCTAP, "run", "-f", "-m", mode, "-o", recording, "--", *script], place)
+        check_exit(done, 137, f"run -m {mode}")
+        lasted = view("summary", recording)["duration_ns"] / 1e9
+        check(0.5 <= lasted < 30, f"{mode}: it took {lasted} s")
+        check(b"at least" not in done.stderr, f"{mode}: {done.stderr!r}")
+    recording.unlink()
+    run(script, place, tapped(recording))
+    said = run([MALLOCTAP, "summary", recording], place).stdout
+    check(b"duration     at least" in said and b"(at most" in said, f"with nobody there: {said!r}")

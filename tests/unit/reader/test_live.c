@@ -244,6 +244,10 @@ static void test_writer_is_who_maps_it(void **state)
     assert_int_equal(malloctap_recording_duration_ns(recording), 100);
 
     int fd = open(scratch_path(), O_RDWR);
+    uint64_t seen = RECORDING_BUILDER_START_TICKS + 700;
+    assert_true(pwrite(fd, &seen, sizeof seen, offsetof(struct malloctap_header, end_ticks)) > 0);
+    assert_int_equal(malloctap_recording_refresh(recording, NULL), 0);
+    assert_int_equal(malloctap_recording_duration_ns(recording), 700);
     void *image = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
     assert_false(malloctap_recording_orphaned(recording));

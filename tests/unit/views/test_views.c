@@ -399,6 +399,7 @@ static struct views_recording recording_of_everything(void)
     strcpy(header->backend, "mtmalloc");
     strcpy(header->backend_object, "built in");
     header->state = MALLOCTAP_STATE_RUNNING;
+    header->end_ticks = 0;
     header->pid = 0; /* no such process any more */
     header->lost.foreign_blocks = 3;
     add_locks(built.builder);
