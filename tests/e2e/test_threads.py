@@ -89,6 +89,24 @@ def test_signal_handlers_inside_the_tap(place):
         path.unlink()
 
 
+def test_handlers_that_jump_out_of_the_tap(place):
+    """A call may be lost for each, or two; what comes after is recorded again."""
+    for options in ({"mode": "log"}, {"calls": 16}):
+        path = place / "x.mtap"
+        done = run([program("jumps")], place, tapped(path, **options))
+        check_exit(done, 0, f"jumps {options}")
+        truth = json.loads(done.stdout)
+        lost = view("summary", path)["lost"]
+        check(lost["samples_lost"] <= 2 * truth["jumps"] + 10, f"{options}: {lost}, {truth}")
+        counted = view("threads", path)["totals"]["malloc"]
+        check(abs(counted - truth["malloc"]) <= 2 * truth["jumps"] + 10,
+              f"{options}: {counted} counted, {truth}")
+        recorded = sum(stack["calls"] for stack in view("stacks", path, "--op", "malloc")["stacks"])
+        recorded += lost["records_overwritten"]
+        check(recorded > counted / 2, f"{options}: {recorded} of {counted} are recorded")
+        path.unlink()
+
+
 def test_exceptions(place):
     """The C++ runtime allocates once at start, once a throw and a little for each thread."""
     plain = run([program("exceptions")], place)

@@ -12,8 +12,9 @@
 #define WHOLE __attribute__((flatten))
 
 /* The limit, which sends every call the slow way, need not change meanwhile. */
-static always_inline void begin(struct thread *thread)
+static always_inline void begin(struct thread *thread, const struct stack_caller *caller)
 {
+    thread->busy_sp = caller->sp;
     thread->busy = THREAD_BUSY;
 }
 
@@ -31,7 +32,7 @@ WHOLE void *logged_alloc(struct thread *thread, enum malloctap_op op, size_t siz
                          struct stack_caller caller)
 {
     int error = errno;
-    begin(thread);
+    begin(thread, &caller);
     count_alloc(thread_counters(), op, size);
     if (unlikely(block == NULL))
         count_failure(thread_counters(), op, size);
@@ -44,7 +45,7 @@ WHOLE void *logged_alloc(struct thread *thread, enum malloctap_op op, size_t siz
 WHOLE void logged_free(struct thread *thread, void *block, struct stack_caller caller)
 {
     int error = errno;
-    begin(thread);
+    begin(thread, &caller);
     count_free(thread_counters());
     log_free(thread, block, &caller);
     end(thread);

@@ -5,13 +5,17 @@
 #include <lifecycle/lifecycle.h>
 #include <log/log.h>
 #include <probe/probe.h>
+#include <recording/area.h>
 #include <recording/recording.h>
 #include <sample/lives.h>
 #include <sample/orders.h>
 #include <sample/sample.h>
+#include <sample/stacks.h>
+#include <sys.h>
 #include <thread/thread.h>
 
 #include <errno.h>
+#include <signal.h>
 
 /* Whether an allocation that returned NULL failed: realloc(p, 0) may just have freed p. */
 static bool failed(const struct call *call)
@@ -56,12 +60,19 @@ static void count_unslotted(const struct call *call)
             counter_add_shared(&to[i], from[i]);
 }
 
+/* Where on the stack a call was made, or a little beyond. */
+static uint64_t place_of(const struct call *call)
+{
+    return call->caller.sp != 0 ? call->caller.sp : (uintptr_t)__builtin_frame_address(0);
+}
+
 /* From here to busy_end() the recorder is at work. */
-static uint64_t busy_begin(struct thread *thread)
+static uint64_t busy_begin(struct thread *thread, const struct call *call)
 {
     uint64_t limit = thread->limit;
+    thread->busy_sp = place_of(call);
     thread->busy = THREAD_BUSY;
-    thread_change_limit(thread, limit, thread_busy_limit(thread));
+    thread_change_limit(thread, limit, LIMIT_SLOW);
     return limit;
 }
 
@@ -86,13 +97,48 @@ static enum turn turn_of(struct thread *thread, size_t bytes)
 
 static void busy_end(struct thread *thread, bool drawn, uint64_t limit)
 {
-    uint64_t busy_limit = thread_busy_limit(thread);
     if (drawn) {
         limit = orders_next_limit(thread);
         thread->spent = 0;
     }
     thread->busy = THREAD_IDLE;
-    thread_change_limit(thread, busy_limit, limit);
+    thread_change_limit(thread, LIMIT_SLOW, limit);
+}
+
+/*
+ * Was the recorder's work cut short, by a signal handler that left with longjmp()? While it is at
+ * work, other calls of the thread come from handlers, whose frames lie beyond its own; or on an
+ * alternate stack, which may be anywhere.
+ */
+static bool cut_short(const struct thread *thread, const struct call *call)
+{
+    stack_t stack;
+    return thread->busy == THREAD_BUSY && thread->busy_sp != 0 &&
+           place_of(call) >= thread->busy_sp && lifecycle_may_ask() &&
+           syscall(SYS_sigaltstack, NULL, &stack) == 0 && !(stack.ss_flags & SS_ONSTACK);
+}
+
+/* What it was about to write is not there yet, and is lost; whatever was half done is left behind.
+ */
+static void begin_anew(struct thread *thread)
+{
+    area_cut_short();
+    stacks_forget(thread);
+    ring_release(&thread->ring);
+    counter_add(&thread_counters()->samples_lost, 1);
+    uint64_t limit = orders_next_limit(thread);
+    thread->spent = 0;
+    thread->busy = THREAD_IDLE;
+    thread_change_limit(thread, LIMIT_SLOW, limit);
+}
+
+static bool is_busy(struct thread *thread, const struct call *call)
+{
+    int error = errno;
+    if (cut_short(thread, call))
+        begin_anew(thread);
+    errno = error;
+    return thread->busy != THREAD_IDLE;
 }
 
 /* The recorder is at work below us on this thread: forward, count, but do not touch the ring. */
@@ -161,7 +207,7 @@ static void log_alloc(struct thread *thread, struct call *call)
     bool ends_sampled = end_sampled(call, &life, &ended_at);
     call_forward(call);
     int error = errno;
-    uint64_t limit = busy_begin(thread);
+    uint64_t limit = busy_begin(thread, call);
     count_returned(thread_counters(), call);
     if (ends_sampled)
         conclude_sampled(thread, call, &life, ended_at);
@@ -185,7 +231,7 @@ static void sample_alloc(struct thread *thread, struct call *call)
     struct life life;
     uint64_t ended_at = 0;
     enum turn turn = turn_of(thread, call->size);
-    uint64_t limit = busy_begin(thread);
+    uint64_t limit = busy_begin(thread, call);
     bool ends_sampled = end_sampled(call, &life, &ended_at);
     struct probe probe = {.kind = MALLOCTAP_PROBE_NONE};
     if (call->probe != NULL)
@@ -215,7 +261,7 @@ void slow_alloc(struct call *call)
         if (arena_owns(call->result))
             lives_mark(call->result, arena_usable_size(call->result));
         count_unslotted(call);
-    } else if (thread->busy) {
+    } else if (unlikely(thread->busy) && is_busy(thread, call)) {
         nested(thread, call);
     } else if (thread->orders.mode == MALLOCTAP_MODE_LOG) {
         log_alloc(thread, call);
@@ -228,12 +274,10 @@ void slow_alloc(struct call *call)
 static void operator_begin(struct thread *thread)
 {
     thread->busy = THREAD_INSIDE;
-    thread_change_limit(thread, thread_busy_limit(thread), LIMIT_SLOW);
 }
 
 static void operator_end(struct thread *thread)
 {
-    thread_change_limit(thread, LIMIT_SLOW, thread_busy_limit(thread));
     thread->busy = THREAD_BUSY;
 }
 
@@ -256,7 +300,7 @@ static bool record_free(struct thread *thread, struct call *call)
 {
     bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;
     enum turn turn = logged ? TURN_ORDINARY : turn_of(thread, 0);
-    uint64_t limit = busy_begin(thread);
+    uint64_t limit = busy_begin(thread, call);
     struct life life;
     uint64_t ended_at;
     count_given_back(thread_counters(), call);
@@ -282,7 +326,7 @@ void slow_free(struct call *call)
         call_forward(call);
         return;
     }
-    if (thread->busy) {
+    if (unlikely(thread->busy) && is_busy(thread, call)) {
         nested(thread, call);
         return;
     }

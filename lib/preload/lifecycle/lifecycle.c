@@ -226,6 +226,11 @@ bool lifecycle_start(void)
     return true;
 }
 
+bool lifecycle_may_ask(void)
+{
+    return image.system_calls;
+}
+
 struct malloctap_counters *lifecycle_unslotted(void)
 {
     struct malloctap_counters *shared = __atomic_load_n(&process.unslotted, __ATOMIC_ACQUIRE);
@@ -250,16 +255,17 @@ static void thread_ends(void *state)
         return;
     int error = errno;
     /* While it records its end it is not to be sampled by a signal handler. */
-    uint64_t limit = thread->limit, busy_limit = thread_busy_limit(thread);
+    uint64_t limit = thread->limit;
+    thread->busy_sp = 0;
     thread->busy = THREAD_BUSY;
-    thread_change_limit(thread, limit, busy_limit);
+    thread_change_limit(thread, limit, LIMIT_SLOW);
     read_name(thread_storage.slot);
     stacks_leave(thread);
     thread_leave(thread);
     if (backend_identity.kind == BACKEND_MTMALLOC)
         mtmalloc_stats_publish();
     thread->busy = THREAD_IDLE;
-    thread_change_limit(thread, busy_limit, limit);
+    thread_change_limit(thread, LIMIT_SLOW, limit);
     errno = error;
 }
 

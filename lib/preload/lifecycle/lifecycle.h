@@ -23,6 +23,9 @@ bool lifecycle_start(void);
  */
 struct thread *lifecycle_thread(void);
 
+/* Whether the kernel may be asked what no allocator asks. */
+bool lifecycle_may_ask(void);
+
 /* Counters of calls without a thread state; to be added to atomically. */
 struct malloctap_counters *lifecycle_unslotted(void);
 

@@ -148,6 +148,12 @@ static void growing_end(void)
         syscall(SYS_futex, &state.growing, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+void area_cut_short(void)
+{
+    if (__atomic_load_n(&state.growing, __ATOMIC_RELAXED) == tid_current())
+        growing_end();
+}
+
 /* See to it that the area has more than the `seen` pieces. */
 static bool grow(struct area *area, uint32_t seen, uint64_t least)
 {

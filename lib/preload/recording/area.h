@@ -52,6 +52,9 @@ const char *area_start_directory(void);
 /* Take what a small program needs at once, for one that may soon not be allowed to ask for it. */
 void area_begin(void);
 
+/* The calling thread is not extending the file any more, should it have been: it was cut short. */
+void area_cut_short(void);
+
 bool area_wipe_on_fork(void);
 void area_wipe(void);
 

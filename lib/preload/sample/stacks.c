@@ -82,6 +82,13 @@ uint32_t stacks_take_joined(struct thread *thread, const struct stack_caller *ca
     return noted(stack, flags);
 }
 
+void stacks_forget(struct thread *thread)
+{
+    struct stack_memory *memory = thread->stack_memory;
+    if (memory != NULL)
+        memset(memory, 0, sizeof *memory);
+}
+
 void stacks_leave(struct thread *thread)
 {
     struct stack_memory *memory =

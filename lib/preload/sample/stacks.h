@@ -16,6 +16,9 @@ uint32_t stacks_take(struct thread *thread);
  * not walked again. */
 uint32_t stacks_take_joined(struct thread *thread, const struct stack_caller *caller);
 
+/* What it remembers may have been left half changed: it begins with nothing. */
+void stacks_forget(struct thread *thread);
+
 /* The thread ends: give back what it remembers. */
 void stacks_leave(struct thread *thread);
 

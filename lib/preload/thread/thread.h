@@ -43,7 +43,7 @@ struct stack_memory;
 
 /* Values of a limit that are no distance. */
 #define LIMIT_UNKNOWN 0u       /* this process does not know the thread */
-#define LIMIT_SLOW 1u          /* every call takes the slow path */
+#define LIMIT_SLOW 1u          /* every call takes the slow path; while the thread is busy, too */
 #define LIMIT_NEVER UINT64_MAX /* none does */
 
 /* What is to be done with calls; from the options, until a tool asks for something else. */
@@ -65,6 +65,7 @@ struct thread {
     uint64_t random;        /* state of the generator */
     uint32_t busy;          /* enum thread_busy */
     uint32_t used;          /* claimed by a thread of this process */
+    uint64_t busy_sp;       /* THREAD_BUSY: where the call was made; 0: not known */
     uint64_t outside_limit; /* THREAD_INSIDE: the limit to go back to */
     uint64_t draw_at;       /* the next sample is due there: at the limit, or some calls later */
     uint64_t drawn_ns;      /* when that was drawn */
@@ -137,14 +138,6 @@ static inline bool thread_change_limit(struct thread *thread, uint64_t from, uin
     return __atomic_compare_exchange_n(&thread->limit, &from, to, false, __ATOMIC_RELAXED,
                                        __ATOMIC_RELAXED);
 #endif
-}
-
-/* The limit while the recorder is at work on this thread. Calls of a signal handler that comes are
- * counted on the fast path, and not sampled; where every call is logged, they are known to be lost.
- */
-static inline uint64_t thread_busy_limit(const struct thread *thread)
-{
-    return thread->orders.mode == MALLOCTAP_MODE_LOG ? LIMIT_SLOW : LIMIT_NEVER;
 }
 
 static always_inline void count_alloc(struct malloctap_counters *counters, enum malloctap_op op,
