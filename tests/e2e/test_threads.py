@@ -107,6 +107,26 @@ def test_handlers_that_jump_out_of_the_tap(place):
         path.unlink()
 
 
+def test_threads_that_only_libc_frees_for(place):
+    """When their destructors have run, libc frees null: a first call, and most often the last."""
+    for options in ({}, {"mode": "count"}, {"backend": "mtmalloc"}):
+        recording, truth = place / "x.mtap", place / "truth"
+        done = run([program("brief_threads"), truth], place, tapped(recording, **options))
+        check_exit(done, 0, f"brief_threads {options}")
+        rows = view("threads", recording)["threads"]
+        busy = read_rows(truth)[0]
+        for row in rows:
+            lasted = row["lifetime_ns"]
+            if row["tid"] == busy["tid"]:
+                check(lasted > 300e6, f"{options}: one that slept 0.3 s lived for {lasted} ns")
+                for counter in ("malloc", "bytes_requested"):
+                    check_equal(row[counter], busy[counter], f"{options}: {counter}")
+            elif row["malloc"] + row["calloc"] == 0:
+                check(lasted < 100e6, f"{options}: a thread that did nothing lived for {lasted} ns")
+        recording.unlink()
+        truth.unlink()
+
+
 def test_exceptions(place):
     """The C++ runtime allocates once at start, once a throw and a little for each thread."""
     plain = run([program("exceptions")], place)

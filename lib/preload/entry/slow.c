@@ -255,6 +255,8 @@ static void sample_alloc(struct thread *thread, struct call *call)
 void slow_alloc(struct call *call)
 {
     struct thread *thread = enter();
+    if (unlikely(thread != NULL && thread->live_limit != 0))
+        thread_lives_on(thread);
     if (thread == NULL) {
         end_unseen(call);
         call_forward(call);
@@ -316,9 +318,17 @@ static bool record_free(struct thread *thread, struct call *call)
     return turn == TURN_SAMPLE;
 }
 
+/* A log has no use for it, and goes another way. */
+static bool is_doubtful(const struct thread *thread, const struct call *call, bool first)
+{
+    return call->block == NULL && (first || thread->live_limit != 0) &&
+           thread->busy == THREAD_IDLE && thread->orders.mode != MALLOCTAP_MODE_LOG;
+}
+
 void slow_free(struct call *call)
 {
     int error = errno;
+    bool first = thread_current()->limit == LIMIT_UNKNOWN;
     struct thread *thread = enter();
     if (thread == NULL) {
         end_unseen(call);
@@ -330,7 +340,12 @@ void slow_free(struct call *call)
         nested(thread, call);
         return;
     }
+    bool doubtful = is_doubtful(thread, call, first);
+    if (unlikely(thread->live_limit != 0))
+        thread_lives_on(thread);
     bool done = record_free(thread, call);
+    if (unlikely(doubtful))
+        thread_doubt(thread);
     errno = error;
     if (done)
         return;

@@ -254,6 +254,8 @@ static void thread_ends(void *state)
     if (thread != state || thread->limit == LIMIT_UNKNOWN)
         return;
     int error = errno;
+    if (thread->live_limit != 0)
+        thread_lives_on(thread);
     /* While it records its end it is not to be sampled by a signal handler. */
     uint64_t limit = thread->limit;
     thread->busy_sp = 0;

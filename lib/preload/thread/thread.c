@@ -187,3 +187,25 @@ void thread_leave(struct thread *thread)
     slot->death_ticks = recording_ticks();
     __atomic_store_n(&slot->state, MALLOCTAP_THREAD_EXITED, __ATOMIC_RELEASE);
 }
+
+void thread_doubt(struct thread *thread)
+{
+    struct malloctap_thread_slot *slot = thread_storage.slot;
+    uint64_t limit = thread->limit;
+    if (thread->live_limit == 0) {
+        thread->live_limit = limit;
+        thread_change_limit(thread, limit, LIMIT_SLOW);
+    }
+    slot->death_ticks = recording_ticks();
+    __atomic_store_n(&slot->state, MALLOCTAP_THREAD_EXITED, __ATOMIC_RELEASE);
+}
+
+void thread_lives_on(struct thread *thread)
+{
+    struct malloctap_thread_slot *slot = thread_storage.slot;
+    uint64_t limit = thread->live_limit;
+    thread->live_limit = 0;
+    slot->death_ticks = 0;
+    __atomic_store_n(&slot->state, MALLOCTAP_THREAD_LIVE, __ATOMIC_RELEASE);
+    thread_change_limit(thread, LIMIT_SLOW, limit);
+}

@@ -66,6 +66,7 @@ struct thread {
     uint32_t busy;          /* enum thread_busy */
     uint32_t used;          /* claimed by a thread of this process */
     uint64_t busy_sp;       /* THREAD_BUSY: where the call was made; 0: not known */
+    uint64_t live_limit;    /* of one that may have ended, if it lives on; 0: no such doubt */
     uint64_t outside_limit; /* THREAD_INSIDE: the limit to go back to */
     uint64_t draw_at;       /* the next sample is due there: at the limit, or some calls later */
     uint64_t drawn_ns;      /* when that was drawn */
@@ -177,5 +178,13 @@ void thread_wipe(void);
 
 /* The thread is ending (its destructors run); calls may still follow. */
 void thread_leave(struct thread *thread);
+
+/*
+ * It may have ended: all it ever did is to free null, as libc does for each thread after its
+ * destructors. From now on every call takes the slow path, and one that is different shows that it
+ * has not.
+ */
+void thread_doubt(struct thread *thread);
+void thread_lives_on(struct thread *thread);
 
 #endif
