@@ -142,11 +142,37 @@ bool mt_all_locks_copied(void)
 
 /* ---- fork -------------------------------------------------------------------------------- */
 
+/*
+ * glibc's lock of the list of all streams, which its fork() takes after our handlers: a thread may
+ * hold it, in fflush(NULL), and wait for a stream whose owner allocates. So it comes before our
+ * locks. It may be taken twice. In a child that had several threads glibc opens it, before our
+ * handlers.
+ */
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+
+static void lock_streams(void)
+{
+    if (*mt_single_threaded || _IO_list_lock == NULL || _IO_list_unlock == NULL)
+        return;
+    _IO_list_lock();
+    mt_thread.streams++;
+}
+
+static void unlock_streams(void)
+{
+    if (mt_thread.streams == 0)
+        return;
+    mt_thread.streams--;
+    _IO_list_unlock();
+}
+
 /* Without memory for a heap there is nothing to lock. */
 void mtmalloc_fork_prepare(void)
 {
     if (!mt_heap_ready())
         return;
+    lock_streams();
     mt_all_locks_acquire();
     mt_stats_publish_all(); /* so that nothing of the parent's is left for the child to publish */
 }
@@ -155,6 +181,7 @@ void mtmalloc_fork_parent(void)
 {
     if (mt_thread.all_locks > 0)
         mt_all_locks_release();
+    unlock_streams();
 }
 
 static void forget_sleepers(struct mt_lock *lock)
@@ -164,6 +191,7 @@ static void forget_sleepers(struct mt_lock *lock)
 
 void mtmalloc_fork_child(void)
 {
+    mt_thread.streams = 0;
     if (mt_thread.all_locks == 0)
         return;
     know_process();

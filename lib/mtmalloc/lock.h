@@ -47,6 +47,7 @@ struct mt_thread {
      */
     uint32_t depth;
     uint32_t all_locks; /* depth of mt_all_locks_acquire() */
+    uint32_t streams;   /* how often it took libc's lock of all streams, to fork */
     bool exclusive;     /* it holds every lock there is */
     struct mt_lock *noted[MT_NOTES];
 };

@@ -41,6 +41,10 @@ def test_fork_storm(place):
     check_both_ways(place, [program("hostile_forks"), "storm"])
 
 
+def test_fork_beside_streams(place):
+    check_both_ways(place, [program("fork_streams")])
+
+
 def test_vfork_and_spawn(place):
     check_both_ways(place, [program("hostile_forks"), "shared"])
 
