@@ -62,10 +62,10 @@ def sanitized(place, **more):
 
 
 def significant(frames):
-    """Frames from the program's innermost on, one for each address: which of the C and C++ libraries'
-    own functions are around the allocator is up to what stands in front of it."""
-    while frames and os.path.basename(frames[0][0]) not in OURS:
-        frames = frames[1:]
+    """The program's frames and those between, one for each address: which of the C and C++ libraries' own
+    functions are around the allocator, and around a thread, is up to what stands in front of these."""
+    ours = [i for i, frame in enumerate(frames) if os.path.basename(frame[0]) in OURS]
+    frames = frames[ours[0]:ours[-1] + 1] if ours else []
     return tuple(frame for i, frame in enumerate(frames) if i == 0 or frame != frames[i - 1])
 
 
