@@ -119,14 +119,37 @@ static noinline uint32_t chain_add_checks(const struct chain_stack *stack,
     return (uint32_t)(check - memory->checks);
 }
 
+/* The same where the caller's fp is the frame's own or was saved in its frame, as it nearly always
+ * is.
+ */
+static always_inline uint32_t chain_add_usual_check(const struct chain_stack *stack,
+                                                    struct stack_memory *memory, uint32_t checks,
+                                                    struct memory_frame *frame, uint32_t index,
+                                                    const struct memory_new_frame *from,
+                                                    uint64_t cfa, bool outer_needs_fp)
+{
+    bool saved = from->rule.fp_how == RULE_FP_FROM_CFA;
+    frame->fp = from->fp;
+    frame->needs_fp = from->rule.kind == RULE_CFA_FROM_FP || (outer_needs_fp && !saved);
+    if (outer_needs_fp && saved)
+        chain_add_check(stack, &memory->checks[checks++], index, words_from(cfa, from->rule.fp));
+    return checks;
+}
+
+static always_inline bool chain_is_usual(struct rule rule)
+{
+    return (rule.kind == RULE_CFA_FROM_SP || rule.kind == RULE_CFA_FROM_FP) &&
+           (rule.fp_how == RULE_FP_SAME || rule.fp_how == RULE_FP_FROM_CFA);
+}
+
 /* How the outermost frame's step ended. */
 enum chain_end {
     CHAIN_END_NONE, /* it was not taken, or by its rule there is none */
     CHAIN_END_NULL, /* at a return address of 0 */
 };
 
-/* chain_append() of frames whose plain steps start from sp, all in modules that stay, to one that
- * does not depend on fp. */
+/* chain_append() of frames whose steps are plain and start from sp, all in modules that stay, to
+ * one that does not depend on fp. */
 static always_inline void chain_append_plain(struct stack_memory *memory, uint32_t count,
                                              uint32_t added)
 {
@@ -157,7 +180,7 @@ static always_inline void chain_append(struct stack_memory *memory, const struct
     const struct memory_new_frame *from = &memory->added[added];
     const uint64_t kept = memory->kept | NO_MODULE_BIT;
     uint64_t hash = 0, modules = 0;
-    uint32_t checks = 0;
+    uint32_t checks = 0, index = count;
     bool needs_fp = false;
     if (likely(count > 0)) {
         hash = frame[-1].hash;
@@ -178,12 +201,18 @@ static always_inline void chain_append(struct stack_memory *memory, const struct
             modules |= 1ULL << from->module % 64;
         frame->modules = modules;
         frame->needs_fp = false;
-        if (unlikely(needs_fp) || unlikely(from->rule.kind != RULE_CFA_FROM_SP))
-            checks = chain_add_checks(stack, memory, checks, frame, from, cfa, needs_fp);
+        if (needs_fp || from->rule.kind != RULE_CFA_FROM_SP) {
+            if (likely(chain_is_usual(from->rule)))
+                checks =
+                    chain_add_usual_check(stack, memory, checks, frame, index, from, cfa, needs_fp);
+            else
+                checks = chain_add_checks(stack, memory, checks, frame, from, cfa, needs_fp);
+        }
         frame->checks = (uint16_t)checks;
         needs_fp = frame->needs_fp;
         cfa = from->sp;
         frame++;
+        index++;
     }
 }
 

@@ -34,7 +34,7 @@ struct joined {
     uint32_t limit;
     uint32_t count; /* remembered frames that may be joined: verified, and not inside the walk */
     uint32_t added; /* frames walked */
-    bool plain;     /* all of them by walk_plainly() */
+    bool from_sp;   /* all of them by plain steps from sp, in modules that stay */
 };
 
 /* How a walk ended. */
@@ -200,6 +200,12 @@ static always_inline void plain_step(uint64_t top, const struct memory_place *pl
     at->pc = arch_code_address(stack_view_load(ra_at));
 }
 
+/* FP_UNKNOWN is none. */
+static always_inline bool may_be_fp(const struct position *at)
+{
+    return at->fp >= at->sp && at->fp % 8 == 0;
+}
+
 /* By way of a copy, so that the position itself can stay in the processor's registers. */
 static always_inline enum step step(struct joined *walk, struct position *at,
                                     struct memory_new_frame *frame)
@@ -212,8 +218,7 @@ static always_inline enum step step(struct joined *walk, struct position *at,
             return STEP_CALLER;
         }
         cfa = words_from(at->fp, place->rule.cfa);
-        if (place->plain == PLACE_PLAIN_FROM_FP && at->fp >= at->sp && at->fp % 8 == 0 &&
-            cfa <= walk->stack.top) {
+        if (place->plain == PLACE_PLAIN_FROM_FP && may_be_fp(at) && cfa <= walk->stack.top) {
             plain_step(walk->stack.top, place, cfa, at, frame);
             return STEP_CALLER;
         }
@@ -241,8 +246,8 @@ static always_inline bool meets(struct joined *walk, const struct position *at, 
     return met;
 }
 
-/* Plain steps from sp in modules that stay, which nearly all are, up to `most` frames in all, or to
- * a remembered frame: then true. A function of its own, for the processor's registers just suffice.
+/* Plain steps in modules that stay, which nearly all are, up to `most` frames in all, or to a
+ * remembered frame: then true. A function of its own, for the processor's registers just suffice.
  */
 static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t most,
                                   struct position *ret)
@@ -258,8 +263,15 @@ static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t m
             break;
         const struct memory_place *place = places_entry(memory, at.pc - 1);
         uint64_t cfa = words_from(at.sp, place->rule.cfa);
-        if (unlikely(place->address != at.pc - 1) || unlikely(!(kept >> place->module % 64 & 1)) ||
-            unlikely(place->plain != PLACE_PLAIN_FROM_SP) || unlikely(cfa > top))
+        if (unlikely(place->address != at.pc - 1) || unlikely(!(kept >> place->module % 64 & 1)))
+            break;
+        if (place->plain != PLACE_PLAIN_FROM_SP) {
+            if (place->plain != PLACE_PLAIN_FROM_FP || !may_be_fp(&at))
+                break;
+            cfa = words_from(at.fp, place->rule.cfa);
+            walk->from_sp = false;
+        }
+        if (unlikely(cfa > top))
             break;
         plain_step(top, place, cfa, &at, frame);
     }
@@ -276,7 +288,7 @@ static always_inline enum outcome walk_on(struct joined *walk, struct position *
     const uint32_t most = chain_frames_kept(walk->limit);
     const uint64_t kept = walk->places.verified;
     walk->added = 0;
-    walk->plain = true;
+    walk->from_sp = true;
     for (;;) {
         enum step how = STEP_CALLER;
         if (walk_plainly(walk, kept, most, at)) {
@@ -286,7 +298,7 @@ static always_inline enum outcome walk_on(struct joined *walk, struct position *
         } else if (at->pc != 0) {
             if (walk->added == most)
                 return OUTCOME_CUT;
-            walk->plain = false;
+            walk->from_sp = false;
             how = step(walk, at, &memory->added[walk->added++]);
         }
         if (walk->places.forgotten)
@@ -307,7 +319,7 @@ static always_inline void remember(struct joined *walk, enum outcome outcome,
             chain_drop_outermost(memory, walk->count, kept);
             walk->count = kept;
         }
-        if (likely(walk->plain) && likely(!memory->frames[walk->count - 1].needs_fp)) {
+        if (likely(walk->from_sp) && likely(!memory->frames[walk->count - 1].needs_fp)) {
             chain_append_plain(memory, walk->count, walk->added);
             walk->count += walk->added;
             return;
