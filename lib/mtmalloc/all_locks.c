@@ -20,19 +20,12 @@
 
 /* ---- acquire and release ------------------------------------------------------------------ */
 
-/* A signal handler calls: this thread holds locks that others may wait for, and hold locks
- * meanwhile. */
-static bool was_interrupted(void)
-{
-    return mt_thread.depth != 0;
-}
-
 static bool take(struct mt_lock *lock, struct malloctap_lock_row *row)
 {
     uint64_t counts;
     if (mt_lock_try(lock, mt_thread.depth, &counts))
         lock->counts = counts;
-    else if (!mt_lock_wait(lock, row, was_interrupted))
+    else if (!mt_lock_wait(lock, row))
         return false;
     atomic_store_explicit(&lock->among_all, &mt_thread, memory_order_relaxed);
     mt_thread.depth--;

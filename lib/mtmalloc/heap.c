@@ -40,8 +40,12 @@ static bool create_lists(void)
     mt_all_locks_init();
     mt_heap.rows = (void *)memory; /* a row is as large as a CACHE_LINE: lists stay aligned */
     struct mt_list *lists = (void *)(memory + rows_size);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         lists[i].number = i;
+        lists[i].parent.rank = MT_RANK_PARENT;
+        for (size_t size = 0; size < ARRAY_LENGTH(lists[i].totals); size++)
+            lists[i].totals[size].lock.rank = MT_RANK_TOTALS;
+    }
     mt_heap.list_count = count;
     /* Release: pairs with the acquire in mt_heap_ready(). */
     atomic_store_explicit(&mt_heap.lists, lists, memory_order_release);
@@ -92,6 +96,7 @@ static void init_mask(struct mt_cache *cache)
 static void init_cache(struct mt_cache *cache, struct mt_list *list, unsigned size, size_t space)
 {
     cache->size = (uint8_t)size;
+    cache->lock.rank = MT_RANK_CACHE;
     cache->stride = (uint32_t)((MT_BUFFER_MIN << size) + sizeof(struct mt_head));
     cache->buffers = buffers_that_fit(space - sizeof *cache, cache->stride);
     size_t words = (cache->buffers + 63) / 64;

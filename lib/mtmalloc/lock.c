@@ -93,14 +93,25 @@ static void sleep_while_held(struct mt_lock *lock, uint64_t limit_ns)
         atomic_fetch_sub_explicit(&lock->sleepers, 1, memory_order_relaxed);
 }
 
-static bool sleep_until_taken(struct mt_lock *lock, bool (*in_vain)(void))
+/* Only a handler's thread holds a lock of this rank or a later one, as the order of ranks holds but
+ * for it. */
+static bool may_be_waited_for(uint32_t rank)
 {
+    for (uint32_t i = 0; i < MT_NOTES && i < mt_thread.depth; i++)
+        if (mt_thread.noted[i]->rank >= rank)
+            return true;
+    return false;
+}
+
+static bool sleep_until_taken(struct mt_lock *lock)
+{
+    bool doubtful = may_be_waited_for(lock->rank);
     do {
         if (!mt_all_locks_copied())
-            sleep_while_held(lock, in_vain != NULL ? SLEEP_DOUBTING_NS : 0);
+            sleep_while_held(lock, doubtful ? SLEEP_DOUBTING_NS : 0);
         if (try(lock))
             return true;
-    } while (in_vain == NULL || !in_vain());
+    } while (!doubtful);
     return false;
 }
 
@@ -116,12 +127,12 @@ static void count_wait(struct malloctap_lock_row *row, uint64_t waited)
         ;
 }
 
-bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row, bool (*in_vain)(void))
+bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row)
 {
     if (mt_lock_is_mine(lock))
         return false;
     uint64_t start = mt_os_clock_ns();
-    bool taken = mt_lock_try_for_a_while(lock) || sleep_until_taken(lock, in_vain);
+    bool taken = mt_lock_try_for_a_while(lock) || sleep_until_taken(lock);
     count_wait(row, mt_os_clock_ns() - start);
     return taken;
 }

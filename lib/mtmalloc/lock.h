@@ -58,11 +58,14 @@ extern _Thread_local struct mt_thread mt_thread
 extern const char *mt_single_threaded __attribute__((visibility("hidden")));
 void mt_lock_prepare(void);
 
+enum mt_rank { MT_RANK_PARENT = 1, MT_RANK_CACHE, MT_RANK_OVERSIZE, MT_RANK_TOTALS };
+
 struct mt_lock {
     _Atomic uint64_t state;
     uint64_t counts;                     /* what it was, while held by mt_lock_acquire() */
     struct mt_thread *_Atomic among_all; /* held by mt_all_locks_acquire() of this thread */
     _Atomic uint32_t sleepers;           /* threads asleep on `state`, or about to be */
+    uint32_t rank;                       /* enum mt_rank */
 };
 
 #define MT_LOCK_HELD 1u
@@ -76,10 +79,12 @@ struct mt_lock {
  * that interrupted it there would wait for ever. */
 bool mt_lock_is_mine(const struct mt_lock *lock);
 
-/* Wait for the lock, take it, and add the wait to the row. False: it is this thread's. Gives up,
- * with false, when `in_vain` (may be NULL), asked now and then, says that the holder may be waiting
- * for this thread. */
-bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row, bool (*in_vain)(void));
+/*
+ * Wait for the lock, take it, and add the wait to the row. False: it is this thread's. Also false
+ * after a while where the holder may be waiting for this thread: a signal handler interrupted it
+ * while it held a lock that is taken after this one.
+ */
+bool mt_lock_wait(struct mt_lock *lock, struct malloctap_lock_row *row);
 void mt_lock_wake(struct mt_lock *lock);
 
 /* As mt_lock_acquire(), but gives up when the holder does not seem to run. */
@@ -138,13 +143,13 @@ static always_inline bool mt_lock_open(struct mt_lock *lock, uint64_t counts)
     return atomic_load_explicit(&lock->sleepers, memory_order_relaxed) != 0;
 }
 
-/* The same for those who are in less of a hurry, and whose counts are in the lock. False: it is
- * this thread's, and the caller a signal handler. */
+/* The same for those who are in less of a hurry, and whose counts are in the lock. False: to a
+ * signal handler, see mt_lock_wait(). */
 static inline bool mt_lock_acquire(struct mt_lock *lock, struct malloctap_lock_row *row)
 {
     uint64_t counts;
     if (unlikely(!mt_lock_try(lock, mt_thread.depth, &counts)))
-        return mt_lock_wait(lock, row, NULL);
+        return mt_lock_wait(lock, row);
     lock->counts = counts;
     return true;
 }

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-struct mt_lock mt_oversize_lock;
+struct mt_lock mt_oversize_lock = {.rank = MT_RANK_OVERSIZE};
 struct mt_oversize_totals mt_oversize_totals;
 
 /* Free blocks. */

@@ -195,8 +195,10 @@ static void somebody_waits_for_us(void)
     CHECK(pthread_create(&id, NULL, hold_parent_and_wait, NULL) == 0);
     while (!is_held(&held_by_main->list->parent))
         sched_yield();
+    use_all_sizes();
     mtmalloc_fork_prepare();
     CHECK(!mt_thread.exclusive);
+    use_all_sizes();
     mtmalloc_fork_parent();
     mt_lock_release(&held_by_main->lock);
     pthread_join(id, NULL);
