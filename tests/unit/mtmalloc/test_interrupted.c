@@ -159,17 +159,22 @@ static void forks(void)
 }
 CHILD_TEST(forks)
 
-static void *idle(void *argument)
+static void *idle(void *ready)
 {
     use_all_sizes();
-    return argument;
+    atomic_store((atomic_bool *)ready, true);
+    for (;;)
+        pause();
 }
 
 /* With threads, locks are taken in another way. */
 static void forks_with_threads(void)
 {
+    static atomic_bool ready;
     pthread_t id;
-    CHECK(pthread_create(&id, NULL, idle, NULL) == 0 && pthread_detach(id) == 0);
+    CHECK(pthread_create(&id, NULL, idle, &ready) == 0);
+    while (!atomic_load(&ready))
+        sched_yield();
     forks();
 }
 CHILD_TEST(forks_with_threads)
