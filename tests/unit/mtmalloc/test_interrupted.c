@@ -163,8 +163,8 @@ static void *idle(void *ready)
 {
     use_all_sizes();
     atomic_store((atomic_bool *)ready, true);
-    for (;;)
-        pause();
+    pause();
+    return NULL;
 }
 
 /* With threads, locks are taken in another way. */
