@@ -201,9 +201,9 @@ static always_inline void plain_step(uint64_t top, const struct memory_place *pl
 }
 
 /* FP_UNKNOWN is none. */
-static always_inline bool may_be_fp(const struct position *at)
+static always_inline bool may_be_fp(const struct position *at, uint64_t top)
 {
-    return at->fp >= at->sp && at->fp % 8 == 0;
+    return at->fp >= at->sp && at->fp < top && at->fp % 8 == 0;
 }
 
 /* By way of a copy, so that the position itself can stay in the processor's registers. */
@@ -218,7 +218,8 @@ static always_inline enum step step(struct joined *walk, struct position *at,
             return STEP_CALLER;
         }
         cfa = words_from(at->fp, place->rule.cfa);
-        if (place->plain == PLACE_PLAIN_FROM_FP && may_be_fp(at) && cfa <= walk->stack.top) {
+        if (place->plain == PLACE_PLAIN_FROM_FP && may_be_fp(at, walk->stack.top) &&
+            cfa <= walk->stack.top) {
             plain_step(walk->stack.top, place, cfa, at, frame);
             return STEP_CALLER;
         }
@@ -266,7 +267,7 @@ static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t m
         if (unlikely(place->address != at.pc - 1) || unlikely(!(kept >> place->module % 64 & 1)))
             break;
         if (place->plain != PLACE_PLAIN_FROM_SP) {
-            if (place->plain != PLACE_PLAIN_FROM_FP || !may_be_fp(&at))
+            if (place->plain != PLACE_PLAIN_FROM_FP || !may_be_fp(&at, top))
                 break;
             cfa = words_from(at.fp, place->rule.cfa);
             walk->from_sp = false;

@@ -140,6 +140,26 @@ __asm__(".text\n"
         "ret\n"
         ".size shape_bogus_frame_pointer, .-shape_bogus_frame_pointer\n");
 
+/* Tables that lie: there is no frame pointer but the second argument's first word. */
+__asm__(".text\n"
+        ".globl shape_lying_frame_pointer\n"
+        ".type shape_lying_frame_pointer, @function\n"
+        "shape_lying_frame_pointer:\n"
+        ".cfi_startproc\n"
+        "pushq %rbp\n"
+        ".cfi_def_cfa_offset 16\n"
+        ".cfi_offset %rbp, -16\n"
+        "movq (%rsi), %rbp\n"
+        ".cfi_def_cfa_register %rbp\n"
+        "movq %rdi, %rax\n"
+        "movq %rsi, %rdi\n"
+        "call *%rax\n"
+        "popq %rbp\n"
+        ".cfi_def_cfa %rsp, 8\n"
+        "ret\n"
+        ".cfi_endproc\n"
+        ".size shape_lying_frame_pointer, .-shape_lying_frame_pointer\n");
+
 /* Tables that lie: the CFA is said to be far away, and very far. */
 #define LYING(name, offset)                                                                        \
     __asm__(".text\n"                                                                              \

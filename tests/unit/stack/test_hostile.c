@@ -65,6 +65,23 @@ static void test_frame_pointers(void **state)
     assert_int_equal(taken.flags, 0); /* marked as the first frame */
 }
 
+/* Described, as those of nearly all code are; from the second time on that is remembered. */
+static void test_described_frame_pointers(void **state)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), edge = unreadable_page();
+    const uintptr_t wrong[] = {0,    1,        8,           16,      UINTPTR_MAX, UINTPTR_MAX - 15,
+                               edge, edge - 8, here - 4096, here + 1};
+    for (size_t i = 0; i < 2 * sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uintptr_t value = wrong[i / 2];
+        shape_lying_frame_pointer(take, &value);
+        assert_int_equal(taken.flags, MALLOCTAP_STACK_TRUNCATED);
+        assert_int_equal(taken.count, 2);
+    }
+    /* Anywhere on this stack: what is read there may be anything. */
+    for (uintptr_t value = here - 256; value < here + 1024; value += 8)
+        shape_lying_frame_pointer(take, &value);
+}
+
 /* Frame pointers that form loops or lead into the middle of frames: any stack will do as long as
  * it ends. */
 static void test_frame_pointer_chains(void **state)
@@ -202,9 +219,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #ifdef __x86_64__
-        cmocka_unit_test(test_frame_pointers),         cmocka_unit_test(test_frame_pointer_chains),
-        cmocka_unit_test(test_return_addresses),       cmocka_unit_test(test_lying_tables),
-        cmocka_unit_test(test_generated_code),         cmocka_unit_test(test_edge_of_stack),
+        cmocka_unit_test(test_frame_pointers),
+        cmocka_unit_test(test_frame_pointer_chains),
+        cmocka_unit_test(test_described_frame_pointers),
+        cmocka_unit_test(test_return_addresses),
+        cmocka_unit_test(test_lying_tables),
+        cmocka_unit_test(test_generated_code),
+        cmocka_unit_test(test_edge_of_stack),
         cmocka_unit_test(test_end_of_a_threads_stack),
 #endif
     };
