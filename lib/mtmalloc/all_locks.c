@@ -146,7 +146,7 @@ extern void _IO_list_unlock(void) __attribute__((weak));
 
 static void lock_streams(void)
 {
-    if (*mt_single_threaded || _IO_list_lock == NULL || _IO_list_unlock == NULL)
+    if (mt_lock_alone() || _IO_list_lock == NULL || _IO_list_unlock == NULL)
         return;
     _IO_list_lock();
     mt_thread.streams++;

@@ -33,14 +33,14 @@ extern char __libc_single_threaded __attribute__((weak));
 #define SLEEP_DOUBTING_NS 10000000
 
 static const char never;
-const char *mt_single_threaded = &never;
+const char *_Atomic mt_single_threaded = &never;
 
 /* Weak, and looked at by way of a pointer: a library that another program's libc has to load must
  * not insist on it. */
 void mt_lock_prepare(void)
 {
     if (&__libc_single_threaded != NULL)
-        mt_single_threaded = &__libc_single_threaded;
+        atomic_store_explicit(&mt_single_threaded, &__libc_single_threaded, memory_order_relaxed);
 }
 
 bool mt_lock_is_mine(const struct mt_lock *lock)

@@ -55,7 +55,11 @@ extern _Thread_local struct mt_thread mt_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* Points to what is not 0 while libc knows of one thread only, where it tells: once prepared. */
-extern const char *mt_single_threaded __attribute__((visibility("hidden")));
+extern const char *_Atomic mt_single_threaded __attribute__((visibility("hidden")));
+static always_inline bool mt_lock_alone(void)
+{
+    return *atomic_load_explicit(&mt_single_threaded, memory_order_relaxed) != 0;
+}
 void mt_lock_prepare(void);
 
 enum mt_rank { MT_RANK_PARENT = 1, MT_RANK_CACHE, MT_RANK_OVERSIZE, MT_RANK_TOTALS };
@@ -113,7 +117,7 @@ static always_inline void mt_lock_note(struct mt_lock *lock, uint32_t depth)
  */
 static always_inline uint64_t mt_lock_exchange(struct mt_lock *lock)
 {
-    if (*mt_single_threaded) {
+    if (mt_lock_alone()) {
         uint64_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
         atomic_store_explicit(&lock->state, MT_LOCK_HELD, memory_order_relaxed);
         return state;
