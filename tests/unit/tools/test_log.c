@@ -176,6 +176,29 @@ static void test_filters(void **state)
     expect(two_threads(), query, EMIT_TEXT, HEADER "No such call was recorded.\n");
 }
 
+/* Of a clock with ticks of several nanoseconds, or several in one, each event is at the time that
+ * is printed. */
+static void test_window_between_ticks(void **state)
+{
+    const uint64_t ns[] = {1599, 1600, 1601, 1615, 1616};
+    struct view_log_query query = everything;
+    for (size_t i = 0; i < sizeof ns / sizeof *ns; i++) {
+        struct recording_builder *builder = two_threads();
+        recording_builder_header(builder)->clock_mult = 16;
+        query.until_ns = ns[i];
+        expect(builder, query, EMIT_CSV,
+               ns[i] < 1600 ? "time,tid,op,address,size,old,failed,weight\r\n"
+                            : "time,tid,op,address,size,old,failed,weight\r\n"
+                              "1600,4711,malloc,0x10,100,,0,1\r\n");
+    }
+    struct recording_builder *builder = two_threads();
+    recording_builder_header(builder)->clock_shift = 1;
+    query.since_ns = query.until_ns = 1000000250;
+    expect(builder, query, EMIT_CSV,
+           "time,tid,op,address,size,old,failed,weight\r\n"
+           "1000000250,4712,realloc,0x20,5000,0x10,0,1\r\n");
+}
+
 static void test_no_such_thread(void **state)
 {
     struct malloctap_recording *recording;
@@ -258,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_stacks),
         cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_window_between_ticks),
         cmocka_unit_test(test_no_such_thread),
         cmocka_unit_test(test_thread_whose_slot_was_reused),
         cmocka_unit_test(test_samples),
