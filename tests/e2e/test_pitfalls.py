@@ -142,6 +142,17 @@ def test_backend_that_calls_public_names(place):
 VARIANTS = ({}, {"calls": 1}, {"mode": "log"}, {"backend": "mtmalloc"})
 
 
+def test_backend_that_tells_no_sizes(place):
+    """What a wrapper behind the tap leaves to libc, libc is asked for: programs fill their blocks."""
+    library = PROGRAMS / "libwrapping_malloc.so"
+    plain = run([program("usable")], place, clean_environment(LD_PRELOAD=library))
+    check_exit(plain, 0, "usable on wrapping_malloc, plain")
+    for options in VARIANTS:
+        done = run([program("usable")], place, tapped(place / "x.mtap", [library], **options))
+        check_exit(done, 0, f"usable on wrapping_malloc, {options}")
+        (place / "x.mtap").unlink()
+
+
 def test_calls_before_the_start(place):
     """Blocks from before a backend is known are good for everything, to the end."""
     library = PROGRAMS / "libearly_calls.so"

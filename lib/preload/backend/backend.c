@@ -137,14 +137,21 @@ struct backend_identity backend_identity;
 
 /* ---- finding them ---------------------------------------------------------------------------- */
 
+static bool allocates_aligned(const struct linked_object *object)
+{
+    return linkage_symbol(object, "posix_memalign") || linkage_symbol(object, "memalign");
+}
+
 /*
  * Fill the table from one object. An allocator that lacks a function gets it made of its others:
  * libc's would hand out memory of libc's heap. An object that has no aligned allocation at all is
- * no allocator but another interposer, and what it does not wrap is found behind it.
+ * no allocator but another interposer, and what it does not wrap is found behind it. Sizes that an
+ * object does not tell are asked of whom the program would ask without the tap: the object may well
+ * be an interposer that wraps all the rest.
  */
 static void take_functions(const struct linked_object *object, struct backend *ret)
 {
-    bool allocator = linkage_symbol(object, "posix_memalign") || linkage_symbol(object, "memalign");
+    bool allocator = allocates_aligned(object);
     struct linked_object behind;
 #define FUNCTION(name, result, parameters)                                                         \
     ret->name = (result(*) parameters)linkage_symbol(object, #name);                               \
@@ -152,6 +159,9 @@ static void take_functions(const struct linked_object *object, struct backend *r
         ret->name = (result(*) parameters)linkage_symbol(&behind, #name);
 #include "functions.def"
 #undef FUNCTION
+    if (ret->malloc_usable_size == NULL &&
+        linkage_next_definer("malloc_usable_size", NULL, &behind))
+        ret->malloc_usable_size = (size_t(*)(void *))linkage_symbol(&behind, "malloc_usable_size");
     if (ret->memalign == NULL)
         ret->memalign = made_memalign;
     else if (ret->posix_memalign == NULL)
@@ -179,6 +189,13 @@ static bool find_libc(struct linked_object *ret)
 {
     void *function = loader_libc_function("malloc");
     return function != NULL && linkage_holder(function, ret);
+}
+
+/* Whether an allocator leaves malloc_usable_size() to others, who may know nothing of its blocks.
+ */
+static bool hides_sizes(const struct linked_object *object)
+{
+    return allocates_aligned(object) && linkage_symbol(object, "malloc_usable_size") == NULL;
 }
 
 static bool is_sanitizer(const struct linked_object *object)
@@ -258,7 +275,7 @@ void backend_resolve(const char *name)
         return;
     }
     use(BACKEND_OWN, &own, own_object.path);
-    backend_identity.tells_sizes = !is_sanitizer(&own_object);
+    backend_identity.tells_sizes = !is_sanitizer(&own_object) && !hides_sizes(&own_object);
     backend_identity.calls_public = linked_allocator && calls_public(&own_object);
     if (!wants_other && strcmp(name, "own") != 0 &&
         strstr(text_basename(own_object.path), name) == NULL)
