@@ -111,3 +111,14 @@ def test_programs_made_for_another_libc(place):
         check_equal(missing, set(), f"forks of musl, {options}: processes without a recording")
         for old in (*place.glob("*.mtap"), place / "truth"):
             old.unlink()
+
+
+def test_fork_in_the_middle_of_a_logged_call(place):
+    """That call finds no recording in the child; those after it do."""
+    done = run([program("forking_handler"), 60], place, tapped(place / "x.mtap", mode="log"))
+    check_exit(done, 0, "forking_handler, logged")
+    children = list(place.glob("x.*.mtap"))
+    check(len(children) > 40, f"{len(children)} recordings of children")
+    for path in children:
+        lost = view("summary", path)["lost"]["samples_lost"]
+        check(lost <= 1, f"{path.name}: {lost} calls lost")

@@ -103,7 +103,8 @@ static bool extend(struct area *area, uint64_t least)
         size = ALIGN_UP(size / 2, PIECE_ALIGN);
     }
     if (memory == NULL) {
-        area->retry_at = recording_now_ns() + RETRY_NS;
+        if (!recording_was_wiped())
+            area->retry_at = recording_now_ns() + RETRY_NS;
         return false;
     }
     area->pieces[count] = (struct piece){memory, start, size};

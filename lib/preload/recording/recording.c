@@ -125,7 +125,7 @@ static void remember_mapping(void *memory, uint64_t size)
     mapping_count++;
 }
 
-static bool recording_was_wiped(void)
+bool recording_was_wiped(void)
 {
     return __atomic_load_n(&recording.header, __ATOMIC_RELAXED) == NULL;
 }

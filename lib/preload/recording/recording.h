@@ -31,6 +31,9 @@ const char *recording_start_directory(void);
 /* The header; of memory nobody reads until recording_open() is through. Never NULL. */
 struct malloctap_header *recording_header(void);
 
+/* True in a child that was forked in the middle of a call, until its next one opens a recording. */
+bool recording_was_wiped(void);
+
 /* Whether there is a file behind it. */
 bool recording_in_file(void);
 
