@@ -323,6 +323,16 @@ def test_addresses_in_order_of_time(place):
     check(len(live) < 100, f"{len(live)} blocks without an end")
 
 
+def test_libunwind_is_opened_before_libc_has_begun(place):
+    """The loader then begins libc: the program has its name and its environment all the same."""
+    plain = run([program("invoked")], place, clean_environment(LD_PRELOAD="", MALLOCTAP=""))
+    check_exit(plain, 0, "invoked, plain")
+    for walker in ("auto", "libunwind"):
+        done = run([program("invoked")], place, tapped(place / f"{walker}.mtap", walker=walker))
+        check_exit(done, 0, f"invoked, {walker}")
+        check_equal(done.stdout, plain.stdout, f"name and environment, {walker}")
+
+
 def test_the_unwinder_starts_on_its_own_account(place):
     """What libunwind allocates, and the loader for it, is none of the program's calls."""
     recording, truth = place / "x.mtap", place / "truth"

@@ -335,11 +335,27 @@ static void own_work_end(struct thread *thread)
     thread->limit = orders_next_limit(thread);
 }
 
-__attribute__((constructor(101))) static void lifecycle_constructor(void)
+/* We come before libc's own constructor. A library that is opened here has the loader run that,
+ * too, and it is told what libc knows by then: nothing, of which the program would be left with no
+ * name and no environment. */
+static void tell_libc(int argc, char **argv, char **envp)
+{
+    if (environ == NULL)
+        environ = envp;
+    if (argc < 1 || argv[0] == NULL || program_invocation_name[0] != '\0')
+        return;
+    char *slash = strrchr(argv[0], '/');
+    program_invocation_name = argv[0];
+    program_invocation_short_name = slash != NULL ? slash + 1 : argv[0];
+}
+
+__attribute__((constructor(101))) static void lifecycle_constructor(int argc, char **argv,
+                                                                    char **envp)
 {
     struct thread *thread = own_work_begin();
     tid_init();
     operators_init();
+    tell_libc(argc, argv, envp);
     stacks_open_walker(image.system_calls);
     probe_init(image.system_calls);
     budget_init(image.system_calls);
