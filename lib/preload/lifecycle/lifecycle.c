@@ -335,14 +335,15 @@ static void own_work_end(struct thread *thread)
     thread->limit = orders_next_limit(thread);
 }
 
-/* We come before libc's own constructor. A library that is opened here has the loader run that,
+/* We come before glibc's own constructor. A library that is opened here has the loader run that,
  * too, and it is told what libc knows by then: nothing, of which the program would be left with no
- * name and no environment. */
+ * name and no environment. (musl knows, and hands constructors no arguments.) */
 static void tell_libc(int argc, char **argv, char **envp)
 {
-    if (environ == NULL)
-        environ = envp;
-    if (argc < 1 || argv[0] == NULL || program_invocation_name[0] != '\0')
+    if (environ != NULL || program_invocation_name[0] != '\0')
+        return;
+    environ = envp;
+    if (argc < 1 || argv[0] == NULL)
         return;
     char *slash = strrchr(argv[0], '/');
     program_invocation_name = argv[0];
