@@ -68,13 +68,13 @@ static struct leaks_query ticks_query(const struct malloctap_recording *recordin
 {
     struct leaks_query ticks = {.at = UINT64_MAX, .before = UINT64_MAX, .tid = query->tid};
     if (query->at_ns != UINT64_MAX)
-        ticks.at = leaks_ticks(recording, query->at_ns);
+        ticks.at = malloctap_recording_last_tick(recording, query->at_ns);
     if (query->before_ns != UINT64_MAX)
-        ticks.before = leaks_ticks(recording, query->before_ns);
+        ticks.before = malloctap_recording_last_tick(recording, query->before_ns);
     if (query->since_ns)
-        ticks.since = leaks_ticks(recording, query->since_ns - 1) + 1;
+        ticks.since = malloctap_recording_ticks(recording, query->since_ns);
     if (query->growth)
-        ticks.from = leaks_ticks(recording, query->from_ns);
+        ticks.from = malloctap_recording_last_tick(recording, query->from_ns);
     return ticks;
 }
 

@@ -253,12 +253,6 @@ static void print_footer(const struct view_log *log, uint64_t rows, uint64_t dam
             damage->text);
 }
 
-/* The last tick that is not after `ns`, as lines tell the time. */
-static uint64_t last_tick(const struct malloctap_recording *recording, uint64_t ns)
-{
-    return ns == UINT64_MAX ? UINT64_MAX : malloctap_recording_ticks(recording, ns + 1) - 1;
-}
-
 static int print_records(struct view_log *log, struct malloctap_error *error)
 {
     const struct view_log_query *query = log->query;
@@ -267,7 +261,7 @@ static int print_records(struct view_log *log, struct malloctap_error *error)
     struct malloctap_event event;
     struct malloctap_error damage, first_damage;
     uint64_t from = malloctap_recording_ticks(log->recording, query->since_ns);
-    uint64_t until = last_tick(log->recording, query->until_ns);
+    uint64_t until = malloctap_recording_last_tick(log->recording, query->until_ns);
     if (malloctap_merge_open(log->recording, query->since_ns ? from : 0, until, &merge, error) < 0)
         return -1;
     print_header(log);

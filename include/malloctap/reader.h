@@ -2,16 +2,16 @@
 /*
  * reader.h - read a recording, live or finished, without trusting a byte of it.
  *
- * Every offset, size and count in the file is checked against the file before use; whatever is wrong
- * becomes an error that says what, where and what to do. Functions that can fail return 0 or -1 and
- * fill in `error` (which may be NULL). Functions that return false, a number or nothing cannot tell
- * "there is none" from "the file could not be read" (it was truncated, the disk failed): when done,
- * ask malloctap_recording_check() once. A recording object is used by one thread at a time; different
- * objects are independent.
+ * Every offset, size and count in the file is checked against the file before use; whatever is
+ * wrong becomes an error that says what, where and what to do. Functions that can fail return 0 or
+ * -1 and fill in `error` (which may be NULL). Functions that return false, a number or nothing
+ * cannot tell "there is none" from "the file could not be read" (it was truncated, the disk
+ * failed): when done, ask malloctap_recording_check() once. A recording object is used by one
+ * thread at a time; different objects are independent.
  *
- * A live recording may be read while it is written. Counters, stacks, modules and locks are read anew
- * by each call; call malloctap_recording_refresh() to see a new header and the parts of the file
- * that were added since.
+ * A live recording may be read while it is written. Counters, stacks, modules and locks are read
+ * anew by each call; call malloctap_recording_refresh() to see a new header and the parts of the
+ * file that were added since.
  */
 #ifndef MALLOCTAP_READER_H
 #define MALLOCTAP_READER_H
@@ -37,8 +37,8 @@ int malloctap_recording_open(const char *path, struct malloctap_recording **ret,
                              struct malloctap_error *error);
 void malloctap_recording_close(struct malloctap_recording *recording);
 
-/* Take a new look at a live recording: header, extents that were added. Stacks handed out before and
- * open cursors remain valid. Where it fails, the recording stays as it was. */
+/* Take a new look at a live recording: header, extents that were added. Stacks handed out before
+ * and open cursors remain valid. Where it fails, the recording stays as it was. */
 int malloctap_recording_refresh(struct malloctap_recording *recording,
                                 struct malloctap_error *error);
 
@@ -46,9 +46,9 @@ int malloctap_recording_refresh(struct malloctap_recording *recording,
 int malloctap_recording_check(const struct malloctap_recording *recording,
                               struct malloctap_error *error);
 
-/* A validated copy of the header as of the last open or refresh: strings end in NUL (but may hold any
- * other byte), the extents listed are those of known kinds and lie within the file. The pointer is
- * valid until close. For `exited` and `unslotted` ask the functions below. */
+/* A validated copy of the header as of the last open or refresh: strings end in NUL (but may hold
+ * any other byte), the extents listed are those of known kinds and lie within the file. The pointer
+ * is valid until close. For `exited` and `unslotted` ask the functions below. */
 const struct malloctap_header *
 malloctap_recording_header(const struct malloctap_recording *recording);
 
@@ -60,11 +60,15 @@ const char *malloctap_recording_path(const struct malloctap_recording *recording
 int64_t malloctap_recording_bytes(const struct malloctap_recording *recording, uint64_t offset,
                                   void *buffer, size_t size);
 
-/* Convert a point in the recording's clock to nanoseconds since the recording began (0 if before). */
+/* Convert a point in the recording's clock to nanoseconds since the recording began (0 if before).
+ */
 uint64_t malloctap_recording_ns(const struct malloctap_recording *recording, uint64_t ticks);
 
 /* The first point in the recording's clock that is `ns` nanoseconds or more after its beginning. */
 uint64_t malloctap_recording_ticks(const struct malloctap_recording *recording, uint64_t ns);
+
+/* The last one that malloctap_recording_ns() makes `ns` or less of. */
+uint64_t malloctap_recording_last_tick(const struct malloctap_recording *recording, uint64_t ns);
 
 /* Nanoseconds from start to end; of a running process: to now, by the wall clock; of an orphaned
  * recording: to the last thing seen in it, which takes a walk over all records. */
@@ -81,10 +85,10 @@ bool malloctap_recording_switched(const struct malloctap_recording *recording);
 /* ---- threads and counters ------------------------------------------------------------------ */
 
 /* Copy the next used slot at or after *position (start with 0) and advance *position. Returns false
- * at the end. Slots already folded into the exited totals are skipped. The counters of a thread that
- * runs are each exact, at slightly different moments. */
-bool malloctap_recording_next_thread(const struct malloctap_recording *recording, uint64_t *position,
-                                     struct malloctap_thread_slot *ret);
+ * at the end. Slots already folded into the exited totals are skipped. The counters of a thread
+ * that runs are each exact, at slightly different moments. */
+bool malloctap_recording_next_thread(const struct malloctap_recording *recording,
+                                     uint64_t *position, struct malloctap_thread_slot *ret);
 
 /* Threads whose slots were reused: their summed counters; returns how many there are. */
 uint64_t malloctap_recording_exited(const struct malloctap_recording *recording,
@@ -101,8 +105,8 @@ void malloctap_counters_add(struct malloctap_counters *to, const struct mallocta
 
 /* ---- stacks and modules -------------------------------------------------------------------- */
 
-/* Frames of a stack, innermost first. False: no such stack. The frames are valid until close; looking
- * up the same stack again is a table lookup. */
+/* Frames of a stack, innermost first. False: no such stack. The frames are valid until close;
+ * looking up the same stack again is a table lookup. */
 struct malloctap_frames {
     const uint64_t *frames;
     uint32_t count;
@@ -125,13 +129,13 @@ uint32_t malloctap_recording_module_count(const struct malloctap_recording *reco
  * `record->length` bytes long and at least as long as its kind demands; it is valid until the next
  * call on the cursor or merge.
  *
- * A call in a log reads as a sample of weight 1: an allocation as ALLOC, a free as FREE, both struct
- * malloctap_sample. A realloc is two records: FREE (op REALLOC) of the old block, as of before it went
- * back, then ALLOC (op REALLOC), as of when the new one was obtained. The first is left out where
- * the old block lives on (the realloc failed) or there was none; in the second `address` is 0
- * without MALLOCTAP_SAMPLE_FAILED where realloc to size 0 only freed. So in samples and logs alike
- * a call that obtains memory is ALLOC and a call to free is FREE with op FREE. The end of a logged
- * block has no FREED record: it is the FREE of its address that follows in time.
+ * A call in a log reads as a sample of weight 1: an allocation as ALLOC, a free as FREE, both
+ * struct malloctap_sample. A realloc is two records: FREE (op REALLOC) of the old block, as of
+ * before it went back, then ALLOC (op REALLOC), as of when the new one was obtained. The first is
+ * left out where the old block lives on (the realloc failed) or there was none; in the second
+ * `address` is 0 without MALLOCTAP_SAMPLE_FAILED where realloc to size 0 only freed. So in samples
+ * and logs alike a call that obtains memory is ALLOC and a call to free is FREE with op FREE. The
+ * end of a logged block has no FREED record: it is the FREE of its address that follows in time.
  */
 struct malloctap_event {
     const struct malloctap_record *record;
@@ -150,8 +154,8 @@ struct malloctap_cursor;
  * order of time; across threads only roughly. Chunks claimed after this call are not walked; those
  * a bounded ring reuses before the cursor comes to them are passed over. Memory use is one chunk
  * and 40 bytes for each chunk in use. Close it before the recording. */
-int malloctap_cursor_open(const struct malloctap_recording *recording, struct malloctap_cursor **ret,
-                          struct malloctap_error *error);
+int malloctap_cursor_open(const struct malloctap_recording *recording,
+                          struct malloctap_cursor **ret, struct malloctap_error *error);
 
 /* 1: *ret holds the next record. 0: no more. -1: damaged (the rest of that chunk is skipped by the
  * next call, which goes on) or unreadable (the next call returns 0). Records of unknown kinds are
@@ -167,14 +171,13 @@ struct malloctap_merge;
  * included; 0 and UINT64_MAX: all). Records of one thread keep their order. Of records of several
  * threads at one tick those that end a block (FREE, FREED) come before those that begin one, and
  * otherwise the thread with the lower number is first: a free is stamped before the block can be
- * obtained again, an allocation after. Memory use is one chunk for each thread that has records both
- * before and after the moment, and 40 bytes for each chunk in use; a chunk outside the range is not
- * read. As of the cursor, chunks claimed after this call are not walked. Close it before the
+ * obtained again, an allocation after. Memory use is one chunk for each thread that has records
+ * both before and after the moment, and 40 bytes for each chunk in use; a chunk outside the range
+ * is not read. As of the cursor, chunks claimed after this call are not walked. Close it before the
  * recording.
  */
-int malloctap_merge_open(const struct malloctap_recording *recording, uint64_t from,
-                         uint64_t until, struct malloctap_merge **ret,
-                         struct malloctap_error *error);
+int malloctap_merge_open(const struct malloctap_recording *recording, uint64_t from, uint64_t until,
+                         struct malloctap_merge **ret, struct malloctap_error *error);
 
 /* As malloctap_cursor_next(). */
 int malloctap_merge_next(struct malloctap_merge *merge, struct malloctap_event *ret,
@@ -183,13 +186,14 @@ void malloctap_merge_close(struct malloctap_merge *merge);
 
 /* ---- latencies and locks ------------------------------------------------------------------- */
 
-/* Copy the next row of histograms in use at or after *position (start with 0) and advance *position.
- * False at the end, or where no call was probed. Numbers in it are finite and not negative. */
+/* Copy the next row of histograms in use at or after *position (start with 0) and advance
+ * *position. False at the end, or where no call was probed. Numbers in it are finite and not
+ * negative. */
 bool malloctap_recording_next_latency(const struct malloctap_recording *recording,
                                       uint64_t *position, struct malloctap_latency *ret);
 
-/* Copy the next lock row in use at or after *position (start with 0) and advance *position. False at
- * the end, or where the backend has no such statistics. */
+/* Copy the next lock row in use at or after *position (start with 0) and advance *position. False
+ * at the end, or where the backend has no such statistics. */
 bool malloctap_recording_next_lock(const struct malloctap_recording *recording, uint64_t *position,
                                    struct malloctap_lock_row *ret);
 

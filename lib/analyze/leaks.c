@@ -6,15 +6,6 @@
 
 #include <stdlib.h>
 
-uint64_t leaks_ticks(const struct malloctap_recording *recording, uint64_t ns)
-{
-    const struct malloctap_header *header = malloctap_recording_header(recording);
-    unsigned __int128 next = (unsigned __int128)ns + 1; /* the first tick of the next nanosecond */
-    next = ((next << header->clock_shift) + header->clock_mult - 1) / header->clock_mult;
-    uint64_t room = UINT64_MAX - header->start_ticks;
-    return next > room ? UINT64_MAX : header->start_ticks + (uint64_t)next - 1;
-}
-
 /* ---- sums ------------------------------------------------------------------------------------ */
 
 void leaks_sums_add(struct leaks_sums *to, const struct leaks_sums *from)

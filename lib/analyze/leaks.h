@@ -58,9 +58,6 @@ int leaks_read(const struct malloctap_recording *recording, struct leaks_query q
                struct leaks *ret, struct malloctap_error *error);
 void leaks_deinit(struct leaks *leaks);
 
-/* The last tick that is `ns` after the recording's start. */
-uint64_t leaks_ticks(const struct malloctap_recording *recording, uint64_t ns);
-
 /* ---- groups -------------------------------------------------------------------------------- */
 
 struct leaks_row {

@@ -173,6 +173,12 @@ uint64_t malloctap_recording_ticks(const struct malloctap_recording *recording, 
                                                     : header->start_ticks + (uint64_t)ticks;
 }
 
+uint64_t malloctap_recording_last_tick(const struct malloctap_recording *recording, uint64_t ns)
+{
+    uint64_t next = ns == UINT64_MAX ? ns : malloctap_recording_ticks(recording, ns + 1);
+    return next == UINT64_MAX ? next : next - 1;
+}
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;

@@ -126,10 +126,7 @@ static void begin_anew(struct thread *thread)
     stacks_forget(thread);
     ring_release(&thread->ring);
     counter_add(&thread_counters()->samples_lost, 1);
-    uint64_t limit = orders_next_limit(thread);
-    thread->spent = 0;
-    thread->busy = THREAD_IDLE;
-    thread_change_limit(thread, LIMIT_SLOW, limit);
+    busy_end(thread, true, LIMIT_SLOW);
 }
 
 static bool is_busy(struct thread *thread, const struct call *call)

@@ -148,6 +148,21 @@ enum chain_end {
     CHAIN_END_NULL, /* at a return address of 0 */
 };
 
+/* Put down what every frame has. Returns its hash. */
+static always_inline uint64_t chain_put(struct memory_frame *frame,
+                                        const struct memory_new_frame *from, uint64_t outer_hash,
+                                        uint64_t modules)
+{
+    frame->pc = from->pc;
+    frame->sp = from->sp;
+    frame->hash = depot_hash_add(outer_hash, from->spread);
+    frame->modules = modules;
+    frame->ra_from_top = from->ra_from_top;
+    frame->module = (uint8_t)from->module;
+    frame->needs_fp = false;
+    return frame->hash;
+}
+
 /* chain_append() of frames whose steps are plain and start from sp, all in modules that stay, to
  * one that does not depend on fp. */
 static always_inline void chain_append_plain(struct stack_memory *memory, uint32_t count,
@@ -159,14 +174,8 @@ static always_inline void chain_append_plain(struct stack_memory *memory, uint32
     const uint64_t modules = frame[-1].modules;
     const uint16_t checks = frame[-1].checks;
     for (; from-- > memory->added; frame++) {
-        frame->pc = from->pc;
-        frame->sp = from->sp;
-        frame->hash = hash = depot_hash_add(hash, from->spread);
-        frame->modules = modules;
-        frame->ra_from_top = from->ra_from_top;
+        hash = chain_put(frame, from, hash, modules);
         frame->checks = checks;
-        frame->module = (uint8_t)from->module;
-        frame->needs_fp = false;
     }
 }
 
@@ -192,15 +201,9 @@ static always_inline void chain_append(struct stack_memory *memory, const struct
         chain_add_check(stack, &memory->checks[checks++], 0, address);
     }
     while (from-- > memory->added) {
-        frame->pc = from->pc;
-        frame->sp = from->sp;
-        frame->hash = hash = depot_hash_add(hash, from->spread);
-        frame->ra_from_top = from->ra_from_top;
-        frame->module = (uint8_t)from->module;
         if (unlikely(!(kept >> from->module % 64 & 1)))
             modules |= 1ULL << from->module % 64;
-        frame->modules = modules;
-        frame->needs_fp = false;
+        hash = chain_put(frame, from, hash, modules);
         if (needs_fp || from->rule.kind != RULE_CFA_FROM_SP) {
             if (likely(chain_is_usual(from->rule)))
                 checks =

@@ -210,20 +210,6 @@ static always_inline bool may_be_fp(const struct position *at, uint64_t top)
 static always_inline enum step step(struct joined *walk, struct position *at,
                                     struct memory_new_frame *frame)
 {
-    const struct memory_place *place = places_entry(walk->places.memory, at->pc - 1);
-    if (likely(places_met(&walk->places, place, at->pc - 1))) {
-        uint64_t cfa = words_from(at->sp, place->rule.cfa);
-        if (likely(place->plain == PLACE_PLAIN_FROM_SP) && likely(cfa <= walk->stack.top)) {
-            plain_step(walk->stack.top, place, cfa, at, frame);
-            return STEP_CALLER;
-        }
-        cfa = words_from(at->fp, place->rule.cfa);
-        if (place->plain == PLACE_PLAIN_FROM_FP && may_be_fp(at, walk->stack.top) &&
-            cfa <= walk->stack.top) {
-            plain_step(walk->stack.top, place, cfa, at, frame);
-            return STEP_CALLER;
-        }
-    }
     struct position copy = *at;
     copy.fp_known = copy.fp != FP_UNKNOWN;
     enum step how = other_step(walk, &copy, frame);
@@ -247,8 +233,8 @@ static always_inline bool meets(struct joined *walk, const struct position *at, 
     return met;
 }
 
-/* Plain steps in modules that stay, which nearly all are, up to `most` frames in all, or to a
- * remembered frame: then true. A function of its own, for the processor's registers just suffice.
+/* Plain steps, which nearly all are, up to `most` frames in all, or to a remembered frame: then
+ * true. A function of its own, for the processor's registers just suffice.
  */
 static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t most,
                                   struct position *ret)
@@ -264,8 +250,13 @@ static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t m
             break;
         const struct memory_place *place = places_entry(memory, at.pc - 1);
         uint64_t cfa = words_from(at.sp, place->rule.cfa);
-        if (unlikely(place->address != at.pc - 1) || unlikely(!(kept >> place->module % 64 & 1)))
+        if (unlikely(place->address != at.pc - 1))
             break;
+        if (unlikely(!(kept >> place->module % 64 & 1))) {
+            if (!places_met(&walk->places, place))
+                break;
+            walk->from_sp = false;
+        }
         if (place->plain != PLACE_PLAIN_FROM_SP) {
             if (place->plain != PLACE_PLAIN_FROM_FP || !may_be_fp(&at, top))
                 break;

@@ -180,24 +180,26 @@ void thread_publish(struct thread *thread, struct malloctap_thread_slot *slot, u
     thread_change_limit(thread, LIMIT_SLOW, limit);
 }
 
-void thread_leave(struct thread *thread)
+static void slot_end(struct malloctap_thread_slot *slot)
 {
-    struct malloctap_thread_slot *slot = thread_storage.slot;
-    ring_release(&thread->ring);
     slot->death_ticks = recording_ticks();
     __atomic_store_n(&slot->state, MALLOCTAP_THREAD_EXITED, __ATOMIC_RELEASE);
 }
 
+void thread_leave(struct thread *thread)
+{
+    ring_release(&thread->ring);
+    slot_end(thread_storage.slot);
+}
+
 void thread_doubt(struct thread *thread)
 {
-    struct malloctap_thread_slot *slot = thread_storage.slot;
     uint64_t limit = thread->limit;
     if (thread->live_limit == 0) {
         thread->live_limit = limit;
         thread_change_limit(thread, limit, LIMIT_SLOW);
     }
-    slot->death_ticks = recording_ticks();
-    __atomic_store_n(&slot->state, MALLOCTAP_THREAD_EXITED, __ATOMIC_RELEASE);
+    slot_end(thread_storage.slot);
 }
 
 void thread_lives_on(struct thread *thread)

@@ -187,11 +187,11 @@ static void times_and_ticks_are_inverse(void **state)
     header->clock_shift = 32;
     open_built(&f);
     for (uint64_t ns = 0; ns < 3000; ns++) {
-        uint64_t ticks = leaks_ticks(f.recording, ns);
+        uint64_t ticks = malloctap_recording_last_tick(f.recording, ns);
         assert_true(malloctap_recording_ns(f.recording, ticks) <= ns);
         assert_true(malloctap_recording_ns(f.recording, ticks + 1) > ns);
     }
-    assert_true(leaks_ticks(f.recording, UINT64_MAX) == UINT64_MAX);
+    assert_true(malloctap_recording_last_tick(f.recording, UINT64_MAX) == UINT64_MAX);
     end(&f);
 }
 
