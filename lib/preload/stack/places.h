@@ -62,10 +62,4 @@ static always_inline struct memory_place *places_entry(struct stack_memory *memo
 /* The module and the short rule at an address. False: they cannot be had here. */
 bool places_find(struct places *places, uintptr_t address, struct memory_place *ret);
 
-/* Whether an entry's module was found, in this walk, to be what it was. */
-static always_inline bool places_met(const struct places *places, const struct memory_place *entry)
-{
-    return places->verified >> entry->module % 64 & 1;
-}
-
 #endif

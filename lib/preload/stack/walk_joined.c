@@ -34,7 +34,8 @@ struct joined {
     uint32_t limit;
     uint32_t count; /* remembered frames that may be joined: verified, and not inside the walk */
     uint32_t added; /* frames walked */
-    bool from_sp;   /* all of them by plain steps from sp, in modules that stay */
+    bool from_sp;   /* by plain steps from sp only, in modules that stay: any other is verified, and
+                     * so not met by a plain step at first */
 };
 
 /* How a walk ended. */
@@ -236,12 +237,11 @@ static always_inline bool meets(struct joined *walk, const struct position *at, 
 /* Plain steps, which nearly all are, up to `most` frames in all, or to a remembered frame: then
  * true. A function of its own, for the processor's registers just suffice.
  */
-static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t most,
-                                  struct position *ret)
+static noinline bool walk_plainly(struct joined *walk, uint32_t most, struct position *ret)
 {
     struct stack_memory *memory = walk->places.memory;
     struct memory_new_frame *frame = memory->added + walk->added, *end = memory->added + most;
-    const uint64_t top = walk->stack.top;
+    const uint64_t top = walk->stack.top, verified = walk->places.verified;
     struct position at = *ret;
     uint64_t until = 0;
     bool met = false;
@@ -250,13 +250,9 @@ static noinline bool walk_plainly(struct joined *walk, uint64_t kept, uint32_t m
             break;
         const struct memory_place *place = places_entry(memory, at.pc - 1);
         uint64_t cfa = words_from(at.sp, place->rule.cfa);
-        if (unlikely(place->address != at.pc - 1))
+        if (unlikely(place->address != at.pc - 1) ||
+            unlikely(!(verified >> place->module % 64 & 1)))
             break;
-        if (unlikely(!(kept >> place->module % 64 & 1))) {
-            if (!places_met(&walk->places, place))
-                break;
-            walk->from_sp = false;
-        }
         if (place->plain != PLACE_PLAIN_FROM_SP) {
             if (place->plain != PLACE_PLAIN_FROM_FP || !may_be_fp(&at, top))
                 break;
@@ -278,12 +274,11 @@ static always_inline enum outcome walk_on(struct joined *walk, struct position *
 {
     struct stack_memory *memory = walk->places.memory;
     const uint32_t most = chain_frames_kept(walk->limit);
-    const uint64_t kept = walk->places.verified;
     walk->added = 0;
     walk->from_sp = true;
     for (;;) {
         enum step how = STEP_CALLER;
-        if (walk_plainly(walk, kept, most, at)) {
+        if (walk_plainly(walk, most, at)) {
             if (joins(walk, at->fp, &memory->frames[walk->count - 1], walk->added))
                 return OUTCOME_JOINED;
             walk->count--;
