@@ -47,8 +47,12 @@ static void contend(void)
 {
     pthread_t ids[THREADS];
     mt_os_barrier_prepare();
+    CHECK(mt_lock_acquire(&lock, &row));
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_create(&ids[i], NULL, count, NULL) == 0);
+    while (atomic_load(&lock.sleepers) == 0)
+        sched_yield();
+    mt_lock_release(&lock);
     for (int i = 0; i < THREADS; i++)
         pthread_join(ids[i], NULL);
     CHECK(plain == (uint64_t)THREADS * ROUNDS);
