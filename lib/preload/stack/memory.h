@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.h - what a thread remembers of the stack it took last, so that the next one is walked only
- * where it differs.
+ * memory.h - what a thread remembers of the stacks it took, so that the next one is walked only
+ * where it differs from the last, or not at all if it is one of some hundred others.
  *
  * A thread's own: no other uses it, and no signal handler while a capture is under way. Valid when
  * all zero, and it may become all zero at any instruction, as it does in a forked child.
@@ -25,6 +25,10 @@
 #define MEMORY_MODULES 63u
 #define MEMORY_PLACES 1024u
 #define MEMORY_STACKS 1024u
+#define MEMORY_RECALLED 256u
+#define MEMORY_RECALLED_WORDS 8192u
+#define MEMORY_BUCKETS 128u
+#define MEMORY_WORDS_A_STACK 256u
 
 struct memory_frame {
     uint64_t pc, sp;
@@ -76,12 +80,44 @@ struct memory_stack {
     uint32_t id;  /* 0: no stack */
 };
 
+/* A whole stack, by the words of the stack that led from frame to frame, see recall.h. */
+struct memory_recalled {
+    uint64_t pc, sp, fp;  /* of its innermost frame; fp: if it is needed */
+    uint64_t sum;         /* of the words */
+    uint64_t modules;     /* those to be verified, a bit each */
+    uint32_t id;          /* 0: no stack */
+    uint32_t older;       /* the serial of the one before it in its bucket; 0: none */
+    uint32_t follower;    /* the serial of the one that came after it last time; 0: none */
+    uint32_t words_begin; /* their places: see memory_recall's words */
+    uint16_t words;
+    bool needs_fp;
+};
+
+/* The stacks whose innermost frames are the same pc and sp, or happen to share a bucket. */
+struct memory_bucket {
+    uint32_t newest; /* serial; 0: none */
+    uint16_t
+        wasted; /* stacks that were put here in vain, less what those that were not are worth */
+    uint16_t skipped; /* since so many were that it is hardly looked at any more */
+};
+
+struct memory_recall {
+    uint32_t serial;    /* of the newest stack, which is at this modulo MEMORY_RECALLED */
+    uint32_t last;      /* of the one that was met last */
+    uint32_t words_end; /* of the newest one's words, counted from the first that ever was */
+    struct memory_bucket buckets[MEMORY_BUCKETS];
+    struct memory_recalled stacks[MEMORY_RECALLED];
+    /* Where the words are: so many words below the stack's top. The last ones of all that were
+     * written, in turn; those of one stack in a row. */
+    uint16_t words[MEMORY_RECALLED_WORDS + MEMORY_WORDS_A_STACK];
+};
+
 struct stack_memory {
     /* How many frames are remembered, plus the address of the rule cache of the process that
      * remembers them: in any other process all of this is worth nothing. Stored last. */
     uint64_t chain;
     uint32_t limit;       /* of the stacks that ids stand for */
-    uint32_t id;          /* of the stack that the frames are; 0: not known */
+    uint32_t id;          /* of the stack that was taken last; 0: not known */
     uint32_t last_module; /* found last */
     bool cut;             /* there are frames outside the outermost one */
     uint64_t kept;        /* the modules that stay for as long as the process lives, a bit each */
@@ -93,6 +129,7 @@ struct stack_memory {
     struct memory_place places[MEMORY_PLACES];
     struct memory_stack stacks[MEMORY_STACKS];
     uint64_t packed[MALLOCTAP_STACK_FRAMES_MAX]; /* a stack on its way into the depot */
+    struct memory_recall recall;
 };
 
 #endif

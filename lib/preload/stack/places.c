@@ -2,6 +2,7 @@
 #include "places.h"
 
 #include "depot.h"
+#include "recall.h"
 
 #include <string.h>
 
@@ -12,6 +13,7 @@ static void forget_modules(struct places *places, uint64_t slots)
         memory->modules[__builtin_ctzll(left) % MEMORY_MODULES] = (struct memory_module){.id = 0};
     memory->kept &= ~slots;
     memset(memory->places, 0, sizeof(memory->places));
+    recall_forget(&memory->recall);
     places->verified &= ~slots;
     places->forgotten = true;
 }

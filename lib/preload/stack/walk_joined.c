@@ -8,6 +8,8 @@
  * would go on as it did then, if the modules are the ones they were. Then the stack is walked from
  * its innermost frame until it arrives at one.
  *
+ * Before that, a stack may be known as a whole: see recall.h.
+ *
  * So a frame is remembered only if its step is a function of pc, sp, fp and words of the thread's
  * own stack. A stack that needs more (a signal frame, a coroutine's) or cannot be walked to its end
  * is left to the full walk.
@@ -17,6 +19,7 @@
 #include "caller.h"
 #include "chain.h"
 #include "compiler.h"
+#include "recall.h"
 
 #include <assert.h>
 
@@ -59,18 +62,22 @@ static cold void forget(struct joined *walk)
     walk->places.verified = NO_MODULE_BIT;
 }
 
-/* Find out which remembered frames may be joined. Those that have returned read what is no stack
- * any more. */
-static always_inline void recollect(struct joined *walk, uint64_t sp)
+/* How many frames are remembered. */
+static always_inline uint32_t recollect(struct joined *walk)
 {
     const struct stack_memory *memory = walk->places.memory;
     uint64_t count = memory->chain - (uintptr_t)walk->places.rules;
-    if (unlikely(count > MEMORY_FRAMES) || unlikely(memory->limit != walk->limit)) {
-        forget(walk);
-        count = 0;
-    }
-    count = chain_not_inside(memory->frames, (uint32_t)count, sp);
-    walk->count = chain_verified(memory, &walk->stack, (uint32_t)count);
+    if (likely(count <= MEMORY_FRAMES) && likely(memory->limit == walk->limit))
+        return (uint32_t)count;
+    forget(walk);
+    return 0;
+}
+
+/* Of those that have returned, the words are no stack any more. */
+static always_inline uint32_t joinable(const struct joined *walk, uint32_t count, uint64_t sp)
+{
+    const struct stack_memory *memory = walk->places.memory;
+    return chain_verified(memory, &walk->stack, chain_not_inside(memory->frames, count, sp));
 }
 
 /* Whether the walk, which is at this frame's place, has arrived at it. */
@@ -384,8 +391,16 @@ noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
     places_begin(&walk.places, tables, rules, memory);
     walk.stack = (struct chain_stack){at.sp, own_stack.top};
     walk.limit = limit;
-    recollect(&walk, at.sp);
-    uint32_t before = walk.count;
+    struct memory_bucket *bucket;
+    uint32_t before = recollect(&walk);
+    const struct memory_recalled *recalled = recall_find(memory, caller, walk.stack.top, &bucket);
+    if (likely(recalled != NULL) && likely(places_verify(&walk.places, recalled->modules))) {
+        *id = recalled->id;
+        memory->id = *id;
+        return true;
+    }
+    walk.count = joinable(&walk, before, at.sp);
+    before = walk.count;
     enum outcome outcome = OUTCOME_LOST;
     if (likely(at.pc - own->start >= own->end - own->start) || leave_own(&walk, own, &at))
         outcome = walk_on(&walk, &at);
@@ -396,6 +411,8 @@ noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
     remember(&walk, outcome, &at);
     *id = intern(&walk, flags);
     memory->id = *id;
+    if (bucket != NULL && walk.count > 0 && walk.count <= limit)
+        recall_add(memory, walk.stack.top, walk.count, bucket, *id);
     memory->chain = (uintptr_t)rules + walk.count;
     return true;
 }

@@ -66,13 +66,14 @@ static uint64_t ticks_now(void)
 #endif
 }
 
-/* Frames in the memory now that were not there before. */
-static void count_fresh(struct thread *thread)
+/* Frames in the memory now that were not there before. A stack that was known as a whole leaves it as
+ * it was. */
+static void count_fresh(struct thread *thread, uint32_t frames)
 {
     const struct stack_memory *memory = probe_memory();
     const struct memory_frame *now = memory->frames;
+    thread->sums.frames += frames;
     for (uint32_t i = 0; i < memory->chain % 4096; i++) {
-        thread->sums.frames++;
         thread->sums.fresh +=
             now[i].pc != thread->before[i].pc || now[i].sp != thread->before[i].sp;
     }
@@ -94,7 +95,7 @@ static void compare(struct thread *thread)
     struct probe_stack ours;
     void *theirs[MALLOCTAP_STACK_FRAMES_MAX];
     probe_take(LIMIT, &ours); /* compares the full with the joined walk */
-    count_fresh(thread);
+    count_fresh(thread, ours.count);
     int count = unw_backtrace(theirs, LIMIT + 8), first = 0;
     /* The leading ones are frames of this shim. */
     while (first < count && ours.count > 0 && (uintptr_t)theirs[first] != ours.pcs[0])

@@ -6,6 +6,8 @@
 #include "probe.h"
 #include "shapes.h"
 
+#include <stack/recall.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,6 +46,7 @@ static void take(void *unused)
 /* A tree that is being walked; each thread and each fiber has one. */
 struct tree {
     uint64_t random;
+    uint32_t limit; /* of all stacks; 0: of each another */
     int depth;
     long takes_left;
     jmp_buf root;
@@ -65,6 +68,11 @@ static uint32_t draw(struct tree *tree, uint32_t below)
     return (uint32_t)(tree->random >> 33) % below;
 }
 
+static uint32_t limit_of(struct tree *tree)
+{
+    return tree->limit != 0 ? tree->limit : limits[draw(tree, sizeof(limits) / 4)];
+}
+
 static void node(void *argument)
 {
     struct tree *tree = argument;
@@ -74,7 +82,7 @@ static void node(void *argument)
         uint32_t choice = draw(tree, 64);
         if (choice < 16) {
             tree->takes_left--;
-            probe_take_below((int)draw(tree, 3), limits[draw(tree, sizeof(limits) / 4)], &taken);
+            probe_take_below((int)draw(tree, 3), limit_of(tree), &taken);
         } else if (choice == 16 && !tree->in_handler && MAY_JUMP) {
             longjmp(tree->root, 1);
         } else if (choice < 20 && tree->elsewhere != NULL) {
@@ -86,7 +94,7 @@ static void node(void *argument)
     tree->depth--;
 }
 
-static __attribute__((noinline)) void grow(struct tree *tree)
+static noinline void grow(struct tree *tree)
 {
     setjmp(tree->root);
     tree->depth = 0;
@@ -96,8 +104,9 @@ static __attribute__((noinline)) void grow(struct tree *tree)
 
 static void test_tree(void **state)
 {
-    for (uint64_t seed = 0; seed < 10; seed++) {
-        struct tree tree = {.random = seed, .takes_left = 3000};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct tree tree = {
+            .random = seed, .limit = seed < 10 ? 0 : 64, .takes_left = seed < 10 ? 3000 : 15000};
         grow(&tree);
     }
 }
@@ -145,7 +154,8 @@ static void test_signals(void **state)
     for (int on_alternate = 0; on_alternate < 2; on_alternate++) {
         struct sigaction action = {.sa_handler = on_signal,
                                    .sa_flags = on_alternate ? SA_ONSTACK : 0};
-        struct tree tree = {.random = 7, .takes_left = 5000, .elsewhere = raise_signal};
+        struct tree tree = {
+            .random = 7, .limit = 64, .takes_left = 5000, .elsewhere = raise_signal};
         sigaltstack(&stack, NULL);
         sigaction(SIGUSR1, &action, NULL);
         grow(&tree);
@@ -201,7 +211,7 @@ static void test_coroutines(void **state)
 /* Two callers whose frames end at the same place, with room of any size between them and what they
  * call: the frames further in are the same, word by word, and so is what is left over of those that
  * were in between; only the frame pointer tells that they are not there any more. */
-static __attribute__((noinline)) void between(size_t room, shape *const inner[])
+static noinline void between(size_t room, shape *const inner[])
 {
     char *memory = alloca(room);
     __asm__ volatile("" ::"r"(memory));
@@ -212,7 +222,7 @@ static __attribute__((noinline)) void between(size_t room, shape *const inner[])
 }
 
 #define OUTER(name, number)                                                                        \
-    static __attribute__((noinline)) void name(size_t room, size_t total, shape *const inner[])    \
+    static noinline void name(size_t room, size_t total, shape *const inner[])                     \
     {                                                                                              \
         char *memory = alloca(room);                                                               \
         __asm__ volatile("" ::"r"(memory));                                                        \
@@ -261,7 +271,7 @@ static uint32_t draw_limit(struct tree *tree)
 }
 
 /* Many small frames, where there were few large ones. */
-static __attribute__((noinline)) void narrow(int depth, struct tree *tree)
+static noinline void narrow(int depth, struct tree *tree)
 {
     struct probe_stack *taken;
     if (depth > 0) {
@@ -280,7 +290,7 @@ static void narrow_for(void *tree)
     __asm__ volatile("" ::: "memory");
 }
 
-static __attribute__((noinline)) int dive(int depth, struct tree *tree)
+static noinline int dive(int depth, struct tree *tree)
 {
     struct probe_stack taken;
     int result = 0;
@@ -411,11 +421,13 @@ static void capture_deeper(void *argument)
 }
 
 /* Whether the capture was still under way after so many instructions. */
-static bool strike(bool joined, long after)
+static bool strike(bool joined, bool known, long after)
 {
     uint32_t ids[3];
     for (volatile int i = 0; i < 3; i++) { /* from one place: one stack */
         struct trapped call = {.joined = joined, .trapped = i == 1};
+        if (!known)
+            recall_forget(&probe_memory()->recall);
         if (i == 1)
             countdown = after;
         shape_right(take, NULL); /* so that there is something to walk */
@@ -434,10 +446,10 @@ static void test_wiped(void **state)
     struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO}, before;
     sigemptyset(&action.sa_mask);
     sigaction(SIGTRAP, &action, &before);
-    for (int joined = 0; joined < 2; joined++) {
+    for (int way = 0; way < 3; way++) { /* walked in full, joined, known */
         long after = 1;
-        while (strike(joined, after))
-            after += joined ? 29 : 1 + after / 8;
+        while (strike(way > 0, way == 2, after))
+            after += way > 0 ? 29 : 1 + after / 8;
         print_message("%ld instructions in a capture\n", after);
         assert_true(after > 100);
     }

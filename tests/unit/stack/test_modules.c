@@ -90,11 +90,13 @@ static __attribute__((noinline)) void take_through(const char *path, enum before
     dlclose(library);
 }
 
-/* All from one place: stacks that are the same but for the library. */
+/* All from one place: stacks that are the same but for the library. Often enough for each way to
+ * begin a walk. */
 static void test_same_stack_through_another(void **state)
 {
-    for (volatile int i = 0; i < 4 * BEFORE; i++)
-        take_through(i % 2 ? PLUGIN_B : PLUGIN_A, (enum before)(i / 4));
+    enum { TIMES = 12 };
+    for (volatile int i = 0; i < TIMES * BEFORE; i++)
+        take_through(i % 2 ? PLUGIN_B : PLUGIN_A, (enum before)(i / TIMES));
     assert_true(probe_was_joined(&taken));
 }
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recall.h - stacks that were taken before, known again without a walk.
+ *
+ * A walk is a function of pc, sp, fp and the words of the stack that its steps read (see chain.h),
+ * if the modules are the ones they were. So a stack is put down as that: where those words are, and
+ * a sum of what they held. It is the stack that it was if it begins at the same pc, sp and, where
+ * that matters, fp, and the sum is the same. That another stack has it is as likely as that two
+ * have one key in the depot.
+ *
+ * Stacks have serial numbers and replace each other in turn, as do their words. Each knows the one
+ * that came after it, which is the first guess for the next, and is in a bucket with those that
+ * begin alike, newest first; so what has been replaced is always at the end of a bucket.
+ */
+#ifndef PRELOAD_STACK_RECALL_H
+#define PRELOAD_STACK_RECALL_H
+
+#include "caller.h"
+#include "compiler.h"
+#include "depot.h"
+#include "memory.h"
+#include "view.h"
+
+#include <assert.h>
+
+static_assert((MEMORY_RECALLED_WORDS & (MEMORY_RECALLED_WORDS - 1)) == 0 &&
+                  (MEMORY_RECALLED & (MEMORY_RECALLED - 1)) == 0,
+              "numbers that overflow go on at the next place");
+
+/* Words are summed up so many at a time; a stack's last one is repeated to make up for it. */
+#define RECALL_LANES 4u
+
+/* Of those that begin alike, so many are tried. */
+#define RECALL_TRIES 8u
+
+/* A stack that is met again makes up for so many that are not. */
+#define RECALL_WORTH 2u
+#define RECALL_WASTED_MAX 32u
+/* Of a bucket where more were wasted, one in so many is tried. */
+#define RECALL_SKIPPED 32u
+
+/* The end of the last whole word below the stack's top. */
+static always_inline uint64_t recall_base(uint64_t top)
+{
+    return top & ~UINT64_C(7);
+}
+
+static always_inline uint64_t recall_sum(const uint16_t *words, uint32_t count, uint64_t top)
+{
+    const uint64_t base = recall_base(top);
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    for (const uint16_t *end = words + count; words < end; words += RECALL_LANES) {
+        a = depot_hash_add(a, stack_view_load(base - words[0] * 8u));
+        b = depot_hash_add(b, stack_view_load(base - words[1] * 8u));
+        c = depot_hash_add(c, stack_view_load(base - words[2] * 8u));
+        d = depot_hash_add(d, stack_view_load(base - words[3] * 8u));
+    }
+    return ((a * DEPOT_HASH_SPREAD + b) * DEPOT_HASH_SPREAD + c) * DEPOT_HASH_SPREAD + d;
+}
+
+static always_inline bool recall_is(const struct stack_memory *memory,
+                                    const struct memory_recalled *recalled,
+                                    const struct stack_caller *at, uint64_t top)
+{
+    if (recalled->pc != at->pc || recalled->sp != at->sp || recalled->id == 0 ||
+        (recalled->needs_fp && recalled->fp != at->fp))
+        return false;
+    const uint16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
+    return recall_sum(words, recalled->words, top) == recalled->sum;
+}
+
+/* Whether it and its words' places are still there. Of others' places, those of a recursion hold
+ * the same words. */
+static always_inline bool recall_has(const struct memory_recall *recall, uint32_t serial)
+{
+    const struct memory_recalled *recalled = &recall->stacks[serial % MEMORY_RECALLED];
+    return recall->serial - serial < MEMORY_RECALLED &&
+           recall->words_end - recalled->words_begin <= MEMORY_RECALLED_WORDS;
+}
+
+static always_inline struct memory_recalled *recall_of(struct stack_memory *memory, uint32_t serial)
+{
+    return &memory->recall.stacks[serial % MEMORY_RECALLED];
+}
+
+static always_inline struct memory_bucket *recall_bucket(struct stack_memory *memory,
+                                                         const struct stack_caller *at)
+{
+    uint64_t hash = (at->pc ^ at->sp * DEPOT_HASH_BASE) * DEPOT_HASH_SPREAD;
+    return &memory->recall.buckets[(hash >> 32) % MEMORY_BUCKETS];
+}
+
+struct memory_recalled *recall_find_in(struct stack_memory *memory, struct memory_bucket *bucket,
+                                       const struct stack_caller *at, uint64_t top);
+
+/* The stack that begins there; NULL: it is not known. Its modules are not verified. *bucket: where
+ * it is, or where to put it; NULL: to look for it, or to put it anywhere, is not worth it. */
+static always_inline struct memory_recalled *recall_find(struct stack_memory *memory,
+                                                         const struct stack_caller *at,
+                                                         uint64_t top,
+                                                         struct memory_bucket **bucket)
+{
+    struct memory_recall *recall = &memory->recall;
+    uint32_t next = recall_of(memory, recall->last)->follower;
+    struct memory_recalled *recalled = recall_of(memory, next);
+    *bucket = NULL;
+    if (likely(recall_has(recall, next)) && likely(recall_is(memory, recalled, at, top))) {
+        recall->last = next;
+        return recalled;
+    }
+    struct memory_bucket *found = recall_bucket(memory, at);
+    if (found->wasted >= RECALL_WASTED_MAX && ++found->skipped % RECALL_SKIPPED != 0)
+        return NULL;
+    *bucket = found;
+    return recall_find_in(memory, found, at, top);
+}
+
+/* Put down the stack of so many remembered frames. */
+void recall_add(struct stack_memory *memory, uint64_t top, uint32_t count,
+                struct memory_bucket *bucket, uint32_t id);
+
+/* No stack is known any more: it is as if all had been replaced. */
+static inline void recall_forget(struct memory_recall *recall)
+{
+    recall->serial += MEMORY_RECALLED;
+}
+
+#endif
