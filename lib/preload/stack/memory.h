@@ -107,9 +107,9 @@ struct memory_recall {
     uint32_t words_end; /* of the newest one's words, counted from the first that ever was */
     struct memory_bucket buckets[MEMORY_BUCKETS];
     struct memory_recalled stacks[MEMORY_RECALLED];
-    /* Where the words are: so many words below the stack's top. The last ones of all that were
-     * written, in turn; those of one stack in a row. */
-    uint16_t words[MEMORY_RECALLED_WORDS + MEMORY_WORDS_A_STACK];
+    /* Where the words are: so many words from the stack's top, negative. The last ones of all that
+     * were written, in turn; those of one stack in a row. */
+    int16_t words[MEMORY_RECALLED_WORDS + MEMORY_WORDS_A_STACK];
 };
 
 struct stack_memory {

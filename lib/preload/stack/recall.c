@@ -28,18 +28,18 @@ noinline struct memory_recalled *recall_find_in(struct stack_memory *memory,
 }
 
 /* Appends the place of one more word. False: it cannot be told, or there is no more room. */
-static bool put_word(uint16_t *words, uint32_t *count, uint64_t top, int32_t from_top)
+static bool put_word(int16_t *words, uint32_t *count, uint64_t top, int32_t from_top)
 {
-    uint64_t below = recall_base(top) - (top + (uint64_t)(int64_t)from_top);
-    if (below % 8 != 0 || below / 8 > UINT16_MAX || *count == MEMORY_WORDS_A_STACK)
+    int64_t from_base = from_top + (int64_t)(top - recall_base(top));
+    if (from_base % 8 != 0 || from_base / 8 < INT16_MIN || *count == MEMORY_WORDS_A_STACK)
         return false;
-    words[(*count)++] = (uint16_t)(below / 8);
+    words[(*count)++] = (int16_t)(from_base / 8);
     return true;
 }
 
 /* The places of all words that led from frame to frame, from the innermost. */
 static bool put_words(const struct stack_memory *memory, uint32_t frames, uint64_t top,
-                      uint16_t *words, uint32_t *count)
+                      int16_t *words, uint32_t *count)
 {
     *count = 0;
     for (uint32_t i = frames - 1; i > 0; i--) {
@@ -63,7 +63,7 @@ noinline void recall_add(struct stack_memory *memory, uint64_t top, uint32_t cou
     struct memory_recall *recall = &memory->recall;
     const struct memory_frame *innermost = &memory->frames[count - 1];
     uint32_t begin = recall->words_end, serial = recall->serial + 1, length;
-    uint16_t *words = &recall->words[begin % MEMORY_RECALLED_WORDS];
+    int16_t *words = &recall->words[begin % MEMORY_RECALLED_WORDS];
     if (bucket->wasted < RECALL_WASTED_MAX)
         bucket->wasted++;
     if (!put_words(memory, count, top, words, &length))

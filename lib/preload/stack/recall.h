@@ -20,6 +20,7 @@
 #include "depot.h"
 #include "memory.h"
 #include "view.h"
+#include "walk_step.h"
 
 #include <assert.h>
 
@@ -45,15 +46,15 @@ static always_inline uint64_t recall_base(uint64_t top)
     return top & ~UINT64_C(7);
 }
 
-static always_inline uint64_t recall_sum(const uint16_t *words, uint32_t count, uint64_t top)
+static always_inline uint64_t recall_sum(const int16_t *words, uint32_t count, uint64_t top)
 {
     const uint64_t base = recall_base(top);
     uint64_t a = 0, b = 0, c = 0, d = 0;
-    for (const uint16_t *end = words + count; words < end; words += RECALL_LANES) {
-        a = depot_hash_add(a, stack_view_load(base - words[0] * 8u));
-        b = depot_hash_add(b, stack_view_load(base - words[1] * 8u));
-        c = depot_hash_add(c, stack_view_load(base - words[2] * 8u));
-        d = depot_hash_add(d, stack_view_load(base - words[3] * 8u));
+    for (const int16_t *end = words + count; words < end; words += RECALL_LANES) {
+        a = depot_hash_add(a, stack_view_load(words_from(base, words[0])));
+        b = depot_hash_add(b, stack_view_load(words_from(base, words[1])));
+        c = depot_hash_add(c, stack_view_load(words_from(base, words[2])));
+        d = depot_hash_add(d, stack_view_load(words_from(base, words[3])));
     }
     return ((a * DEPOT_HASH_SPREAD + b) * DEPOT_HASH_SPREAD + c) * DEPOT_HASH_SPREAD + d;
 }
@@ -65,7 +66,7 @@ static always_inline bool recall_is(const struct stack_memory *memory,
     if (recalled->pc != at->pc || recalled->sp != at->sp || recalled->id == 0 ||
         (recalled->needs_fp && recalled->fp != at->fp))
         return false;
-    const uint16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
+    const int16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
     return recall_sum(words, recalled->words, top) == recalled->sum;
 }
 

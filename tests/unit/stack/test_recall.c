@@ -142,7 +142,7 @@ static void test_other_module(void **state)
 /* Frames so large that the outer ones' words are too far away. */
 static noinline void take_below_large(void *argument)
 {
-    volatile char room[3 * UINT16_MAX];
+    volatile char room[3 * INT16_MAX];
     struct way *way = argument;
     room[0] = room[sizeof(room) - 1] = 1;
     if (way->depth-- == 0)
