@@ -27,6 +27,7 @@ struct stack_tables {
     void *module_index; /* modules.c */
     void *rule_cache;   /* rule_cache.c */
     void *buffers;      /* capture.c */
+    void *known;        /* known.c */
     uint64_t libunwind; /* walk_libunwind.c: whether this process may enter it */
 };
 

@@ -24,9 +24,9 @@
 #define MEMORY_CHECKS_A_FRAME 2u
 #define MEMORY_MODULES 63u
 #define MEMORY_PLACES 1024u
-#define MEMORY_STACKS 1024u
+#define MEMORY_STACKS 256u
 #define MEMORY_RECALLED 256u
-#define MEMORY_RECALLED_WORDS 8192u
+#define MEMORY_RECALLED_WORDS 4096u
 #define MEMORY_BUCKETS 128u
 #define MEMORY_WORDS_A_STACK 256u
 
@@ -80,17 +80,18 @@ struct memory_stack {
     uint32_t id;  /* 0: no stack */
 };
 
-/* A whole stack, by the words of the stack that led from frame to frame, see recall.h. */
+/* A whole stack, by the words that led from frame to frame, see recall.h. */
 struct memory_recalled {
-    uint64_t pc, sp, fp;  /* of its innermost frame; fp: if it is needed */
-    uint64_t sum;         /* of the words */
-    uint64_t modules;     /* those to be verified, a bit each */
-    uint32_t id;          /* 0: no stack */
+    uint64_t pc, sp, fp; /* of its innermost frame; fp: if it is needed */
+    uint64_t sum;        /* of the words */
+    uint64_t modules;    /* those to be verified, a bit each */
+    uint32_t id;
     uint32_t older;       /* the serial of the one before it in its bucket; 0: none */
     uint32_t follower;    /* the serial of the one that came after it last time; 0: none */
-    uint32_t words_begin; /* their places: see memory_recall's words */
+    uint32_t words_begin; /* where the words are: see memory_recall */
     uint16_t words;
     bool needs_fp;
+    uint32_t layout; /* a hash of where the words are, and of whether it needs fp */
 };
 
 /* The stacks whose innermost frames are the same pc and sp, or happen to share a bucket. */
@@ -125,10 +126,12 @@ struct stack_memory {
     struct memory_module modules[MEMORY_MODULES + 1]; /* last: none, for addresses in no module */
     struct memory_check checks[MEMORY_FRAMES * MEMORY_CHECKS_A_FRAME];
     struct memory_frame frames[MEMORY_FRAMES];
-    struct memory_new_frame added[MEMORY_FRAMES];
+    union { /* one after the other */
+        struct memory_new_frame added[MEMORY_FRAMES];
+        uint64_t packed[MALLOCTAP_STACK_FRAMES_MAX]; /* a stack on its way into the depot */
+    };
     struct memory_place places[MEMORY_PLACES];
     struct memory_stack stacks[MEMORY_STACKS];
-    uint64_t packed[MALLOCTAP_STACK_FRAMES_MAX]; /* a stack on its way into the depot */
     struct memory_recall recall;
 };
 

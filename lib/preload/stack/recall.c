@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "recall.h"
 
-/* It came after the last one. */
+/* What has this serial came after the last one. */
 static void follow(struct stack_memory *memory, uint32_t serial)
 {
     recall_of(memory, memory->recall.last)->follower = serial;
     memory->recall.last = serial;
 }
 
-noinline struct memory_recalled *recall_find_in(struct stack_memory *memory,
-                                                struct memory_bucket *bucket,
-                                                const struct stack_caller *at, uint64_t top)
+noinline uint32_t recall_find_in(struct places *places, struct memory_bucket *bucket,
+                                 const struct stack_caller *at, uint64_t top)
 {
+    struct memory_recall *recall = &places->memory->recall;
     uint32_t serial = bucket->newest;
-    for (uint32_t i = 0; i < RECALL_TRIES && serial != 0; i++) {
-        struct memory_recalled *recalled = recall_of(memory, serial);
-        if (!recall_has(&memory->recall, serial))
-            break;
-        if (recall_is(memory, recalled, at, top)) {
+    for (uint32_t i = 0; i < RECALL_TRIES && serial != 0 && recall_has(recall, serial); i++) {
+        struct memory_recalled *recalled = recall_of(places->memory, serial);
+        uint32_t id = recall_match(places, recalled, at, top);
+        if (id != 0) {
             bucket->wasted -= bucket->wasted < RECALL_WORTH ? bucket->wasted : RECALL_WORTH;
-            follow(memory, serial);
-            return recalled;
+            follow(places->memory, serial);
+            return id;
         }
         serial = recalled->older;
     }
-    return NULL;
+    return 0;
 }
 
 /* Appends the place of one more word. False: it cannot be told, or there is no more room. */
@@ -57,9 +56,34 @@ static bool put_words(const struct stack_memory *memory, uint32_t frames, uint64
     return true;
 }
 
-noinline void recall_add(struct stack_memory *memory, uint64_t top, uint32_t count,
+static uint32_t layout_of(const int16_t *words, uint32_t count, bool needs_fp)
+{
+    uint64_t hash = needs_fp;
+    for (uint32_t i = 0; i < count; i++)
+        hash = depot_hash_add(hash, depot_hash_spread((uint16_t)words[i]));
+    return (uint32_t)(hash >> 32);
+}
+
+/* Whether one is known through which this one can be found: it begins alike and has the same
+ * layout.
+ */
+static bool knows_alike(struct stack_memory *memory, uint32_t serial,
+                        const struct memory_recalled *as)
+{
+    for (uint32_t i = 0; i < RECALL_TRIES && serial != 0 && recall_has(&memory->recall, serial);
+         i++) {
+        struct memory_recalled *recalled = recall_of(memory, serial);
+        if (recalled->pc == as->pc && recalled->sp == as->sp && recalled->layout == as->layout)
+            return true;
+        serial = recalled->older;
+    }
+    return false;
+}
+
+noinline void recall_add(struct places *places, uint64_t top, uint32_t count,
                          struct memory_bucket *bucket, uint32_t id)
 {
+    struct stack_memory *memory = places->memory;
     struct memory_recall *recall = &memory->recall;
     const struct memory_frame *innermost = &memory->frames[count - 1];
     uint32_t begin = recall->words_end, serial = recall->serial + 1, length;
@@ -68,7 +92,7 @@ noinline void recall_add(struct stack_memory *memory, uint64_t top, uint32_t cou
         bucket->wasted++;
     if (!put_words(memory, count, top, words, &length))
         return;
-    *recall_of(memory, serial) = (struct memory_recalled){
+    struct memory_recalled recalled = {
         .pc = innermost->pc,
         .sp = innermost->sp,
         .fp = innermost->fp,
@@ -79,7 +103,14 @@ noinline void recall_add(struct stack_memory *memory, uint64_t top, uint32_t cou
         .words_begin = begin,
         .words = (uint16_t)length,
         .needs_fp = innermost->needs_fp,
+        .layout = layout_of(words, length, innermost->needs_fp),
     };
+    if (recalled.modules == 0) {
+        known_add(&places->tables->known, recall_key(&recalled, recalled.sum, recalled.fp), id);
+        if (knows_alike(memory, bucket->newest, &recalled))
+            return;
+    }
+    *recall_of(memory, serial) = recalled;
     recall->words_end = begin + length;
     recall->serial = serial;
     bucket->newest = serial;

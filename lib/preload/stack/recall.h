@@ -3,14 +3,17 @@
  * recall.h - stacks that were taken before, known again without a walk.
  *
  * A walk is a function of pc, sp, fp and the words of the stack that its steps read (see chain.h),
- * if the modules are the ones they were. So a stack is put down as that: where those words are, and
- * a sum of what they held. It is the stack that it was if it begins at the same pc, sp and, where
- * that matters, fp, and the sum is the same. That another stack has it is as likely as that two
- * have one key in the depot.
+ * if the modules are the ones they were. So a stack is put down as that: where those words are, its
+ * layout, and a sum of what they held. It is the stack that it was if it begins at the same pc, sp
+ * and, where that matters, fp, and the sum is the same. If the sum is another, it may be a stack of
+ * the same layout that some thread has met: all these are in a table by everything a walk depends
+ * on, if their modules stay. That two stacks are taken for one is as likely as that they have one
+ * key in the depot.
  *
- * Stacks have serial numbers and replace each other in turn, as do their words. Each knows the one
- * that came after it, which is the first guess for the next, and is in a bucket with those that
- * begin alike, newest first; so what has been replaced is always at the end of a bucket.
+ * What a thread puts down has serial numbers and is replaced in turn, as are the words' places.
+ * Each knows the one that came after it, which is the first guess for the next, and is in a bucket
+ * with those that begin alike, newest first; so what has been replaced is always at the end of a
+ * bucket.
  */
 #ifndef PRELOAD_STACK_RECALL_H
 #define PRELOAD_STACK_RECALL_H
@@ -18,7 +21,9 @@
 #include "caller.h"
 #include "compiler.h"
 #include "depot.h"
+#include "known.h"
 #include "memory.h"
+#include "places.h"
 #include "view.h"
 #include "walk_step.h"
 
@@ -31,7 +36,7 @@ static_assert((MEMORY_RECALLED_WORDS & (MEMORY_RECALLED_WORDS - 1)) == 0 &&
 /* Words are summed up so many at a time; a stack's last one is repeated to make up for it. */
 #define RECALL_LANES 4u
 
-/* Of those that begin alike, so many are tried. */
+/* Of those that begin alike, but differ in layout or in modules, so many are tried. */
 #define RECALL_TRIES 8u
 
 /* A stack that is met again makes up for so many that are not. */
@@ -59,17 +64,6 @@ static always_inline uint64_t recall_sum(const int16_t *words, uint32_t count, u
     return ((a * DEPOT_HASH_SPREAD + b) * DEPOT_HASH_SPREAD + c) * DEPOT_HASH_SPREAD + d;
 }
 
-static always_inline bool recall_is(const struct stack_memory *memory,
-                                    const struct memory_recalled *recalled,
-                                    const struct stack_caller *at, uint64_t top)
-{
-    if (recalled->pc != at->pc || recalled->sp != at->sp || recalled->id == 0 ||
-        (recalled->needs_fp && recalled->fp != at->fp))
-        return false;
-    const int16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
-    return recall_sum(words, recalled->words, top) == recalled->sum;
-}
-
 /* Whether it and its words' places are still there. Of others' places, those of a recursion hold
  * the same words. */
 static always_inline bool recall_has(const struct memory_recall *recall, uint32_t serial)
@@ -91,34 +85,59 @@ static always_inline struct memory_bucket *recall_bucket(struct stack_memory *me
     return &memory->recall.buckets[(hash >> 32) % MEMORY_BUCKETS];
 }
 
-struct memory_recalled *recall_find_in(struct stack_memory *memory, struct memory_bucket *bucket,
-                                       const struct stack_caller *at, uint64_t top);
-
-/* The stack that begins there; NULL: it is not known. Its modules are not verified. *bucket: where
- * it is, or where to put it; NULL: to look for it, or to put it anywhere, is not worth it. */
-static always_inline struct memory_recalled *recall_find(struct stack_memory *memory,
-                                                         const struct stack_caller *at,
-                                                         uint64_t top,
-                                                         struct memory_bucket **bucket)
+/* All that a walk depends on, of a stack of this layout: sp follows from the layout. It is no
+ * thread's own but for words that are. */
+static always_inline uint64_t recall_key(const struct memory_recalled *recalled, uint64_t sum,
+                                         uint64_t fp)
 {
-    struct memory_recall *recall = &memory->recall;
-    uint32_t next = recall_of(memory, recall->last)->follower;
-    struct memory_recalled *recalled = recall_of(memory, next);
+    uint64_t hash = depot_hash_add(sum, recalled->pc);
+    hash = depot_hash_add(hash, recalled->layout);
+    if (recalled->needs_fp)
+        hash = depot_hash_add(hash, fp);
+    return depot_key(hash, recalled->words, 0);
+}
+
+/* The id of the stack that begins there if it is this one or one of the same layout; 0: it is not
+ * known, or was in a module that is not there any more. */
+static always_inline uint32_t recall_match(struct places *places, struct memory_recalled *recalled,
+                                           const struct stack_caller *at, uint64_t top)
+{
+    struct stack_memory *memory = places->memory;
+    if (recalled->pc != at->pc || recalled->sp != at->sp || recalled->id == 0)
+        return 0;
+    const int16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
+    uint64_t sum = recall_sum(words, recalled->words, top);
+    if (likely(sum == recalled->sum) && (!recalled->needs_fp || recalled->fp == at->fp))
+        return places_verify(places, recalled->modules) ? recalled->id : 0;
+    return known_find(&places->tables->known, recall_key(recalled, sum, at->fp));
+}
+
+uint32_t recall_find_in(struct places *places, struct memory_bucket *bucket,
+                        const struct stack_caller *at, uint64_t top);
+
+/* The id of the stack that begins there; 0: it is not known. *bucket: where it is, or where to put
+ * it; NULL: to look for it, or to put it anywhere, is not worth it. */
+static always_inline uint32_t recall_find(struct places *places, const struct stack_caller *at,
+                                          uint64_t top, struct memory_bucket **bucket)
+{
+    struct memory_recall *recall = &places->memory->recall;
+    uint32_t next = recall_of(places->memory, recall->last)->follower, id;
     *bucket = NULL;
-    if (likely(recall_has(recall, next)) && likely(recall_is(memory, recalled, at, top))) {
+    if (likely(recall_has(recall, next)) &&
+        likely((id = recall_match(places, recall_of(places->memory, next), at, top)) != 0)) {
         recall->last = next;
-        return recalled;
+        return id;
     }
-    struct memory_bucket *found = recall_bucket(memory, at);
+    struct memory_bucket *found = recall_bucket(places->memory, at);
     if (found->wasted >= RECALL_WASTED_MAX && ++found->skipped % RECALL_SKIPPED != 0)
-        return NULL;
+        return 0;
     *bucket = found;
-    return recall_find_in(memory, found, at, top);
+    return recall_find_in(places, found, at, top);
 }
 
 /* Put down the stack of so many remembered frames. */
-void recall_add(struct stack_memory *memory, uint64_t top, uint32_t count,
-                struct memory_bucket *bucket, uint32_t id);
+void recall_add(struct places *places, uint64_t top, uint32_t count, struct memory_bucket *bucket,
+                uint32_t id);
 
 /* No stack is known any more: it is as if all had been replaced. */
 static inline void recall_forget(struct memory_recall *recall)

@@ -393,9 +393,8 @@ noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
     walk.limit = limit;
     struct memory_bucket *bucket;
     uint32_t before = recollect(&walk);
-    const struct memory_recalled *recalled = recall_find(memory, caller, walk.stack.top, &bucket);
-    if (likely(recalled != NULL) && likely(places_verify(&walk.places, recalled->modules))) {
-        *id = recalled->id;
+    *id = recall_find(&walk.places, caller, walk.stack.top, &bucket);
+    if (likely(*id != 0)) {
         memory->id = *id;
         return true;
     }
@@ -412,7 +411,7 @@ noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
     *id = intern(&walk, flags);
     memory->id = *id;
     if (bucket != NULL && walk.count > 0 && walk.count <= limit)
-        recall_add(memory, walk.stack.top, walk.count, bucket, *id);
+        recall_add(&walk.places, walk.stack.top, walk.count, bucket, *id);
     memory->chain = (uintptr_t)rules + walk.count;
     return true;
 }

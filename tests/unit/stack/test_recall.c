@@ -15,7 +15,9 @@
 
 #include <cmocka.h>
 
+#include <alloca.h>
 #include <dlfcn.h>
+#include <pthread.h>
 
 /* A way to the capture: through `depth` frames, left or right by the bits of `path`, the outermost
  * by the lowest. */
@@ -23,12 +25,13 @@ struct way {
     uint32_t path;
     int depth;
     uint32_t limit;
-    bool framed; /* with frame pointers instead */
-    bool known;  /* without a walk */
+    bool framed;    /* with frame pointers instead */
+    bool elsewhere; /* from another place in the innermost frame */
+    bool known;     /* without a walk */
 };
 
-/* Both are called from one place. Before, it is as if no frame was remembered, as only a walk ends
- * with it. */
+/* Both are called from one place, or both from another. Before, it is as if no frame was
+ * remembered, as only a walk ends with it. */
 static void take(void *argument)
 {
     static uint32_t (*const volatile captures[])(uint32_t limit, uint32_t * flags) = {
@@ -38,7 +41,9 @@ static void take(void *argument)
     struct stack_memory *memory = probe_memory();
     uint32_t flags[2], ids[2];
     memory->chain &= ~frames_mask;
-    for (volatile int i = 0; i < 2; i++)
+    for (volatile int i = 0; i < 2 && !way->elsewhere; i++)
+        ids[i] = captures[i](way->limit, &flags[i]);
+    for (volatile int i = 0; i < 2 && way->elsewhere; i++)
         ids[i] = captures[i](way->limit, &flags[i]);
     assert_int_equal(ids[1], ids[0]);
     assert_int_equal(flags[1], flags[0]);
@@ -75,20 +80,16 @@ static void test_knows(void **state)
         assert_int_equal(knows(5, 3, 65), i > 0);
 }
 
-/* Two places in one frame, the second not always after the first. */
+/* All stacks of these ways have the same words but one. */
 static void test_two_places(void **state)
 {
-    uint32_t ids[2][12], flags;
-    for (volatile int i = 0; i < 12; i++) {
-        ids[0][i] = probe_capture_joined(64, &flags);
-        ids[1][i] = ids[1][0];
-        if (i % 3 == 0)
-            ids[1][i] = probe_capture_joined(64, &flags);
-    }
-    assert_int_not_equal(ids[0][0], ids[1][0]);
-    for (int i = 0; i < 12; i++) {
-        assert_int_equal(ids[0][i], ids[0][0]);
-        assert_int_equal(ids[1][i], ids[1][0]);
+    uint32_t random = 1;
+    for (volatile int i = 0; i < 500; i++) {
+        random = random * 1103515245 + 12345;
+        struct way way = {
+            .path = random >> 20, .depth = 3, .elsewhere = random >> 19 & 1, .limit = 64};
+        go(&way);
+        assert_true(way.known || i < 100);
     }
 }
 
@@ -101,13 +102,11 @@ static void test_begins_alike(void **state)
     }
 }
 
-/* Neither are stacks that were cut off. */
+/* Stacks that were cut off are not put down. */
 static void test_longer_than_wanted(void **state)
 {
-    for (volatile int i = 0; i < 3; i++)
-        assert_false(knows(0, 30, 20));
-    for (volatile int i = 0; i < 3; i++)
-        assert_int_equal(knows(0, 30, 128), i > 0);
+    for (volatile int i = 0; i < 6; i++)
+        assert_int_equal(knows(0, 30, i < 3 ? 20 : 128), i > 3);
 }
 
 /* Frame pointers are words to be verified, too. */
@@ -123,19 +122,45 @@ static void test_long(void **state)
     }
 }
 
-/* Two libraries of one layout take turns at one address. */
+/* Two libraries of one layout take turns at one address, with two paths through each. */
 static void test_other_module(void **state)
 {
     for (volatile int i = 0; i < 6; i++) {
         void *library = dlopen(i % 2 ? PLUGIN_B : PLUGIN_A, RTLD_NOW);
         __typeof__(&plugin_call) call = (__typeof__(&plugin_call))dlsym(library, "plugin_call");
-        for (volatile int j = 0; j < 3; j++) {
-            struct way way = {.limit = 64};
-            call(take, &way);
-            if (j != 1) /* not known from the first time if what was known there was another's */
+        for (volatile uint32_t j = 0; j < 6; j++) {
+            struct way way = {.path = j % 2, .depth = 1, .limit = 64};
+            call(go, &way);
+            if (j == 0 || j >= 4)
                 assert_int_equal(way.known, j > 0);
         }
         dlclose(library);
+    }
+}
+
+static noinline void below_room(size_t room, struct way *way)
+{
+    volatile char *memory = alloca(room);
+    memory[0] = 1;
+    go(way);
+    __asm__ volatile("" ::"r"(memory) : "memory");
+}
+
+static noinline void divide_room(size_t room, size_t total, struct way *way)
+{
+    volatile char *memory = alloca(room);
+    memory[0] = 1;
+    below_room(total - room, way);
+    __asm__ volatile("" ::"r"(memory) : "memory");
+}
+
+/* Stacks that begin alike and differ in where a frame in their middle ends. */
+static void test_other_layout(void **state)
+{
+    for (volatile int i = 0; i < 8; i++) {
+        struct way way = {.depth = 2, .path = (uint32_t)i / 4, .limit = 64};
+        divide_room(i % 2 ? 128 : 256, 1024, &way);
+        assert_int_equal(way.known, i % 4 >= 2);
     }
 }
 
@@ -174,19 +199,46 @@ static void test_replaced(void **state)
     }
 }
 
+static uint32_t skipped(const struct memory_recall *recall)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < MEMORY_BUCKETS; i++)
+        sum += recall->buckets[i].skipped;
+    return sum;
+}
+
 /* Where hardly any stack is met again there is no putting down, until there is. */
 static void test_not_worth_it(void **state)
 {
     enum { PATHS = 2048 };
-    const struct memory_recall *recall = &probe_memory()->recall;
-    volatile uint32_t path = 0;
-    while (path < PATHS)
-        assert_false(knows(path++, 11, 64));
-    assert_in_range(recall->serial, RECALL_WASTED_MAX, RECALL_WASTED_MAX + PATHS / RECALL_SKIPPED);
+    for (volatile uint32_t path = 0; path < PATHS; path++)
+        assert_false(knows(path, 11, 64));
+    assert_in_range(skipped(&probe_memory()->recall), PATHS - 2 * RECALL_WASTED_MAX, PATHS);
     uint32_t known = 0;
     for (volatile uint32_t i = 0; i < 100 * RECALL_SKIPPED; i++)
         known += knows(0, 11, 64);
     assert_in_range(known, 97 * RECALL_SKIPPED, 100 * RECALL_SKIPPED);
+}
+
+/* A thread knows the stacks that another one took, once it knows how one of them lies. */
+static void *take_all(void *known)
+{
+    uint32_t *ret = known;
+    *ret = 0;
+    for (volatile uint32_t path = 0; path < 16; path++)
+        *ret += knows(path, 4, 64);
+    return NULL;
+}
+
+static void test_other_thread(void **state)
+{
+    uint32_t known;
+    pthread_t thread;
+    for (volatile int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, take_all, &known), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(known, i == 0 ? 0 : 15);
+    }
 }
 
 static int prepare(void **state)
@@ -209,9 +261,11 @@ int main(void)
         cmocka_unit_test_setup(test_longer_than_wanted, forget),
         cmocka_unit_test_setup(test_long, forget),
         cmocka_unit_test_setup(test_other_module, forget),
+        cmocka_unit_test_setup(test_other_layout, forget),
         cmocka_unit_test_setup(test_far_apart, forget),
         cmocka_unit_test_setup(test_replaced, forget),
         cmocka_unit_test_setup(test_not_worth_it, forget),
+        cmocka_unit_test_setup(test_other_thread, forget),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }
