@@ -91,7 +91,7 @@ struct memory_recalled {
     uint32_t words_begin; /* where the words are: see memory_recall */
     uint16_t words;
     bool needs_fp;
-    uint32_t layout; /* a hash of where the words are, and of whether it needs fp */
+    uint32_t layout; /* a hash of where the words are, of the modules, and of whether it needs fp */
 };
 
 /* The stacks whose innermost frames are the same pc and sp, or happen to share a bucket. */

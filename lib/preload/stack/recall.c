@@ -56,11 +56,15 @@ static bool put_words(const struct stack_memory *memory, uint32_t frames, uint64
     return true;
 }
 
-static uint32_t layout_of(const int16_t *words, uint32_t count, bool needs_fp)
+static uint32_t layout_of(const struct stack_memory *memory, const struct memory_recalled *recalled)
 {
-    uint64_t hash = needs_fp;
-    for (uint32_t i = 0; i < count; i++)
+    const int16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
+    uint64_t hash = recalled->needs_fp;
+    for (uint32_t i = 0; i < recalled->words; i++)
         hash = depot_hash_add(hash, depot_hash_spread((uint16_t)words[i]));
+    for (uint64_t left = recalled->modules; left != 0; left &= left - 1)
+        hash = depot_hash_add(
+            hash, depot_hash_spread(memory->modules[__builtin_ctzll(left) % MEMORY_MODULES].id));
     return (uint32_t)(hash >> 32);
 }
 
@@ -103,13 +107,11 @@ noinline void recall_add(struct places *places, uint64_t top, uint32_t count,
         .words_begin = begin,
         .words = (uint16_t)length,
         .needs_fp = innermost->needs_fp,
-        .layout = layout_of(words, length, innermost->needs_fp),
     };
-    if (recalled.modules == 0) {
-        known_add(&places->tables->known, recall_key(&recalled, recalled.sum, recalled.fp), id);
-        if (knows_alike(memory, bucket->newest, &recalled))
-            return;
-    }
+    recalled.layout = layout_of(memory, &recalled);
+    known_add(&places->tables->known, recall_key(&recalled, recalled.sum, recalled.fp), id);
+    if (knows_alike(memory, bucket->newest, &recalled))
+        return;
     *recall_of(memory, serial) = recalled;
     recall->words_end = begin + length;
     recall->serial = serial;

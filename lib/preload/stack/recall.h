@@ -7,8 +7,7 @@
  * layout, and a sum of what they held. It is the stack that it was if it begins at the same pc, sp
  * and, where that matters, fp, and the sum is the same. If the sum is another, it may be a stack of
  * the same layout that some thread has met: all these are in a table by everything a walk depends
- * on, if their modules stay. That two stacks are taken for one is as likely as that they have one
- * key in the depot.
+ * on. That two stacks are taken for one is as likely as that they have one key in the depot.
  *
  * What a thread puts down has serial numbers and is replaced in turn, as are the words' places.
  * Each knows the one that came after it, which is the first guess for the next, and is in a bucket
@@ -43,7 +42,7 @@ static_assert((MEMORY_RECALLED_WORDS & (MEMORY_RECALLED_WORDS - 1)) == 0 &&
 #define RECALL_WORTH 2u
 #define RECALL_WASTED_MAX 32u
 /* Of a bucket where more were wasted, one in so many is tried. */
-#define RECALL_SKIPPED 32u
+#define RECALL_SKIPPED 8u
 
 /* The end of the last whole word below the stack's top. */
 static always_inline uint64_t recall_base(uint64_t top)
@@ -107,8 +106,10 @@ static always_inline uint32_t recall_match(struct places *places, struct memory_
         return 0;
     const int16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
     uint64_t sum = recall_sum(words, recalled->words, top);
+    if (unlikely(!places_verify(places, recalled->modules)))
+        return 0;
     if (likely(sum == recalled->sum) && (!recalled->needs_fp || recalled->fp == at->fp))
-        return places_verify(places, recalled->modules) ? recalled->id : 0;
+        return recalled->id;
     return known_find(&places->tables->known, recall_key(recalled, sum, at->fp));
 }
 

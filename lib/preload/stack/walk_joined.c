@@ -52,25 +52,27 @@ enum outcome {
 /* ---- the remembered frames ------------------------------------------------------------------- */
 
 /* Begin anew. Memory that was never used is zero, and better not touched. */
-static cold void forget(struct joined *walk)
+static cold void forget(struct stack_memory *memory, uint32_t limit)
 {
-    struct stack_memory *memory = walk->places.memory;
     if (memory->limit != 0)
         memset(memory, 0, sizeof(*memory));
-    memory->limit = walk->limit;
-    memory->power = depot_hash_power(walk->limit);
-    walk->places.verified = NO_MODULE_BIT;
+    memory->limit = limit;
+    memory->power = depot_hash_power(limit);
+}
+
+/* Whether what is remembered is of this process, and of such stacks. */
+static always_inline bool remembers(const struct stack_memory *memory,
+                                    const struct rule_cache *rules, uint32_t limit)
+{
+    return likely(memory->chain - (uintptr_t)rules <= MEMORY_FRAMES) &&
+           likely(memory->limit == limit);
 }
 
 /* How many frames are remembered. */
-static always_inline uint32_t recollect(struct joined *walk)
+static always_inline uint32_t recollect(const struct joined *walk)
 {
-    const struct stack_memory *memory = walk->places.memory;
-    uint64_t count = memory->chain - (uintptr_t)walk->places.rules;
-    if (likely(count <= MEMORY_FRAMES) && likely(memory->limit == walk->limit))
-        return (uint32_t)count;
-    forget(walk);
-    return 0;
+    uint64_t count = walk->places.memory->chain - (uintptr_t)walk->places.rules;
+    return likely(count <= MEMORY_FRAMES) ? (uint32_t)count : 0;
 }
 
 /* Of those that have returned, the words are no stack any more. */
@@ -377,34 +379,26 @@ static always_inline struct position first_position(const struct stack_caller *c
     return position_of(&registers);
 }
 
-noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
-                          const struct walk_own *own, const struct stack_caller *caller,
-                          struct stack_memory *memory, uint32_t limit, uint32_t *flags,
-                          uint32_t *id)
+/* walk_joined() where the stack is not known. In a bucket, if there is one, it then is. */
+static noinline bool walk_and_remember(const struct places *places, const struct walk_own *own,
+                                       const struct stack_caller *caller, uint32_t limit,
+                                       struct memory_bucket *bucket, uint32_t *flags, uint32_t *id)
 {
-    struct joined walk;
+    struct joined walk = {.places = *places, .limit = limit};
+    struct stack_memory *memory = places->memory;
     struct stack_view view;
     struct position at = first_position(caller);
     stack_view_init(&view, at.sp);
     if (unlikely(limit == 0) || unlikely(view.own_words == 0))
         return false;
-    places_begin(&walk.places, tables, rules, memory);
     walk.stack = (struct chain_stack){at.sp, own_stack.top};
-    walk.limit = limit;
-    struct memory_bucket *bucket;
-    uint32_t before = recollect(&walk);
-    *id = recall_find(&walk.places, caller, walk.stack.top, &bucket);
-    if (likely(*id != 0)) {
-        memory->id = *id;
-        return true;
-    }
-    walk.count = joinable(&walk, before, at.sp);
-    before = walk.count;
+    uint32_t before = joinable(&walk, recollect(&walk), at.sp);
+    walk.count = before;
     enum outcome outcome = OUTCOME_LOST;
     if (likely(at.pc - own->start >= own->end - own->start) || leave_own(&walk, own, &at))
         outcome = walk_on(&walk, &at);
     if (unlikely(outcome == OUTCOME_LOST)) {
-        memory->chain = (uintptr_t)rules + (walk.places.forgotten ? 0 : before);
+        memory->chain = (uintptr_t)places->rules + (walk.places.forgotten ? 0 : before);
         return false;
     }
     remember(&walk, outcome, &at);
@@ -412,6 +406,25 @@ noinline bool walk_joined(struct stack_tables *tables, struct rule_cache *rules,
     memory->id = *id;
     if (bucket != NULL && walk.count > 0 && walk.count <= limit)
         recall_add(&walk.places, walk.stack.top, walk.count, bucket, *id);
-    memory->chain = (uintptr_t)rules + walk.count;
+    memory->chain = (uintptr_t)places->rules + walk.count;
     return true;
+}
+
+bool walk_joined(struct stack_tables *tables, struct rule_cache *rules, const struct walk_own *own,
+                 const struct stack_caller *caller, struct stack_memory *memory, uint32_t limit,
+                 uint32_t *flags, uint32_t *id)
+{
+    struct places places;
+    struct memory_bucket *bucket = NULL;
+    if (unlikely(!remembers(memory, rules, limit)))
+        forget(memory, limit);
+    places_begin(&places, tables, rules, memory);
+    if (likely(caller->sp >= own_stack.low) && likely(caller->sp < own_stack.top)) {
+        memory->id = recall_find(&places, caller, own_stack.top, &bucket);
+        if (likely(memory->id != 0)) {
+            *id = memory->id;
+            return true;
+        }
+    }
+    return walk_and_remember(&places, own, caller, limit, bucket, flags, id);
 }
