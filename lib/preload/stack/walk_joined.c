@@ -177,10 +177,15 @@ static noinline enum step other_step(struct joined *walk, struct position *at,
     return how;
 }
 
+static always_inline bool is_own(const struct walk_own *own, uint64_t pc)
+{
+    return pc - own->start < own->end - own->start;
+}
+
 /* Leave our own frames behind. False: it takes a full walk. */
 static cold bool leave_own(struct joined *walk, const struct walk_own *own, struct position *at)
 {
-    for (uint32_t i = 0; at->pc - own->start < own->end - own->start; i++) {
+    for (uint32_t i = 0; is_own(own, at->pc); i++) {
         struct memory_new_frame unused;
         if (i == OWN_FRAMES_MAX || other_step(walk, at, &unused) != STEP_CALLER)
             return false;
@@ -395,7 +400,7 @@ static noinline bool walk_and_remember(const struct places *places, const struct
     uint32_t before = joinable(&walk, recollect(&walk), at.sp);
     walk.count = before;
     enum outcome outcome = OUTCOME_LOST;
-    if (likely(at.pc - own->start >= own->end - own->start) || leave_own(&walk, own, &at))
+    if (likely(!is_own(own, at.pc)) || leave_own(&walk, own, &at))
         outcome = walk_on(&walk, &at);
     if (unlikely(outcome == OUTCOME_LOST)) {
         memory->chain = (uintptr_t)places->rules + (walk.places.forgotten ? 0 : before);
@@ -419,7 +424,8 @@ bool walk_joined(struct stack_tables *tables, struct rule_cache *rules, const st
     if (unlikely(!remembers(memory, rules, limit)))
         forget(memory, limit);
     places_begin(&places, tables, rules, memory);
-    if (likely(caller->sp >= own_stack.low) && likely(caller->sp < own_stack.top)) {
+    if (likely(caller->sp >= own_stack.low) && likely(caller->sp < own_stack.top) &&
+        likely(!is_own(own, caller->pc))) {
         memory->id = recall_find(&places, caller, own_stack.top, &bucket);
         if (likely(memory->id != 0)) {
             *id = memory->id;

@@ -7,6 +7,7 @@
  * difference is printed, and the process ends with status 3.
  */
 #include "../../unit/stack/probe.h"
+#include "stack/caller.h"
 #include "stack/memory.h"
 
 #include <pthread.h>
@@ -66,8 +67,8 @@ static uint64_t ticks_now(void)
 #endif
 }
 
-/* Frames in the memory now that were not there before. A stack that was known as a whole leaves it as
- * it was. */
+/* Frames in the memory now that were not there before. A stack that was known as a whole leaves it
+ * as it was. */
 static void count_fresh(struct thread *thread, uint32_t frames)
 {
     const struct stack_memory *memory = probe_memory();
@@ -90,11 +91,16 @@ static void report_difference(const struct probe_stack *ours, void **theirs, int
     _exit(3);
 }
 
-static void compare(struct thread *thread)
+static void compare(struct thread *thread, const struct stack_caller *caller)
 {
     struct probe_stack ours;
     void *theirs[MALLOCTAP_STACK_FRAMES_MAX];
+    uint32_t flags;
     probe_take(LIMIT, &ours); /* compares the full with the joined walk */
+    if (probe_capture_from(caller, LIMIT, &flags) != ours.id || flags != ours.flags) {
+        fprintf(stderr, "from the caller it is another stack than stack %u\n", ours.id);
+        _exit(3);
+    }
     count_fresh(thread, ours.count);
     int count = unw_backtrace(theirs, LIMIT + 8), first = 0;
     /* The leading ones are frames of this shim. */
@@ -110,7 +116,7 @@ static void compare(struct thread *thread)
     thread->sums.differ += !same;
 }
 
-static void measure(struct thread *thread)
+static void measure(struct thread *thread, const struct stack_caller *caller)
 {
     void *pcs[LIMIT];
     uint32_t flags;
@@ -124,7 +130,7 @@ static void measure(struct thread *thread)
         probe_capture(LIMIT, &flags);
         break;
     default:
-        probe_capture_joined(LIMIT, &flags);
+        probe_capture_from(caller, LIMIT, &flags);
         break;
     }
     uint64_t took = ticks_now() - start;
@@ -146,7 +152,7 @@ static void add_up(void *ended)
     memset(&thread->sums, 0, sizeof(thread->sums));
 }
 
-static __attribute__((__noinline__)) void take(void)
+static noinline void take(struct stack_caller caller)
 {
     if (!ready)
         return;
@@ -160,9 +166,9 @@ static __attribute__((__noinline__)) void take(void)
         return;
     mine->inside = true;
     if (comparing)
-        compare(mine);
+        compare(mine, &caller);
     else
-        measure(mine);
+        measure(mine, &caller);
     mine->inside = false;
 }
 
@@ -228,18 +234,18 @@ static __attribute__((destructor)) void end(void)
 
 EXPORT void *malloc(size_t size)
 {
-    take();
+    take(stack_caller());
     return __libc_malloc(size);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
 {
-    take();
+    take(stack_caller());
     return __libc_calloc(count, size);
 }
 
 EXPORT void *realloc(void *block, size_t size)
 {
-    take();
+    take(stack_caller());
     return __libc_realloc(block, size);
 }

@@ -87,10 +87,16 @@ EXPORT struct stack_memory *probe_memory(void)
     return memory;
 }
 
+EXPORT uint32_t probe_capture_from(const struct stack_caller *caller, uint32_t limit,
+                                   uint32_t *flags)
+{
+    return stack_capture_joined(&tables, caller, probe_memory(), limit, flags);
+}
+
 EXPORT uint32_t probe_capture_joined(uint32_t limit, uint32_t *flags)
 {
     const struct stack_caller caller = stack_caller();
-    return stack_capture_joined(&tables, &caller, probe_memory(), limit, flags);
+    return probe_capture_from(&caller, limit, flags);
 }
 
 /* What both ways of walking must agree on, wherever the joined one begins: at the test's function,

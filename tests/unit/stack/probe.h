@@ -28,6 +28,11 @@ uint32_t probe_capture(uint32_t limit, uint32_t *flags);
 
 /* stack_capture_joined(), with the calling thread's memory. */
 uint32_t probe_capture_joined(uint32_t limit, uint32_t *flags);
+
+/* The same from a function that this object was called from. */
+struct stack_caller;
+uint32_t probe_capture_from(const struct stack_caller *caller, uint32_t limit, uint32_t *flags);
+
 struct stack_memory *probe_memory(void);
 
 /* Both, which must yield the same; and what was stored, as plain addresses. */
