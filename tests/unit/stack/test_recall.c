@@ -60,24 +60,32 @@ static void go(void *argument)
     else if (way->framed)
         shape_frame_pointer(go, way);
     else
-        turns[way->path >> way->depth & 1](go, way);
+        turns[way->depth < 32 && (way->path >> way->depth & 1)](go, way);
     __asm__ volatile("" ::: "memory");
 }
 
-static bool knows(uint32_t path, int depth, uint32_t limit)
+/* Go many ways from one place, as each is a place of its own to the compiler where it branches.
+ * Whether each is known then is what `known` was before. */
+static noinline void expect(const struct way *ways, int count)
 {
-    struct way way = {.path = path, .depth = depth, .limit = limit};
-    go(&way);
-    return way.known;
+    for (volatile int i = 0; i < count; i++) {
+        struct way way = ways[i];
+        go(&way);
+        assert_int_equal(way.known, ways[i].known);
+    }
 }
 
 static void test_knows(void **state)
 {
-    for (volatile int i = 0; i < 4; i++)
-        assert_int_equal(knows(5, 3, 64), i > 0);
     /* What is remembered of stacks of one limit says nothing of another. */
-    for (volatile int i = 0; i < 2; i++)
-        assert_int_equal(knows(5, 3, 65), i > 0);
+    const struct way ways[] = {
+        {.path = 5, .depth = 3, .limit = 64},
+        {.path = 5, .depth = 3, .limit = 64, .known = true},
+        {.path = 5, .depth = 3, .limit = 64, .known = true},
+        {.path = 5, .depth = 3, .limit = 65},
+        {.path = 5, .depth = 3, .limit = 65, .known = true},
+    };
+    expect(ways, 5);
 }
 
 /* All stacks of these ways have the same words but one. */
@@ -96,30 +104,34 @@ static void test_two_places(void **state)
 /* Of one beginning, in turn and in disorder. */
 static void test_begins_alike(void **state)
 {
-    for (volatile uint32_t i = 0; i < 10 * RECALL_TRIES; i++) {
-        bool first = i < RECALL_TRIES;
-        assert_int_equal(knows(first ? i : i * i * 3 / 2 % RECALL_TRIES, 3, 64), !first);
-    }
+    struct way ways[80];
+    for (uint32_t i = 0; i < 80; i++)
+        ways[i] = (struct way){
+            .path = i < 8 ? i : i * i * 3 / 2 % 8, .depth = 3, .limit = 64, .known = i >= 8};
+    expect(ways, 80);
 }
 
 /* Stacks that were cut off are not put down. */
 static void test_longer_than_wanted(void **state)
 {
-    for (volatile int i = 0; i < 6; i++)
-        assert_int_equal(knows(0, 30, i < 3 ? 20 : 128), i > 3);
+    struct way ways[6];
+    for (int i = 0; i < 6; i++)
+        ways[i] = (struct way){.depth = 30, .limit = i < 3 ? 20 : 128, .known = i > 3};
+    expect(ways, 6);
 }
 
 /* Frame pointers are words to be verified, too. */
 static void test_long(void **state)
 {
-    for (volatile int i = 0; i < 9; i++) {
+    struct way ways[9];
+    for (int i = 0; i < 9; i++) {
         bool short_enough = i < 6;
-        struct way way = {.depth = short_enough ? 70 : 110,
-                          .framed = i >= 3,
-                          .limit = MALLOCTAP_STACK_FRAMES_MAX};
-        go(&way);
-        assert_int_equal(way.known, short_enough && i % 3 > 0);
+        ways[i] = (struct way){.depth = short_enough ? 40 : 110,
+                               .framed = i >= 3,
+                               .limit = MALLOCTAP_STACK_FRAMES_MAX,
+                               .known = short_enough && i % 3 > 0};
     }
+    expect(ways, 9);
 }
 
 /* Two libraries of one layout take turns at one address, with two paths through each. */
@@ -190,13 +202,17 @@ static void test_far_apart(void **state)
  * the same words often enough, as all this is one recursion. */
 static void test_replaced(void **state)
 {
-    enum { DEPTHS = 100, LAST = 10, FIRST = 40 };
-    for (volatile int i = 0; i < DEPTHS + LAST + FIRST; i++) {
-        int again = i - DEPTHS;
-        bool last = again >= 0 && again < LAST;
-        int depth = again < 0 ? i : last ? DEPTHS - 1 - again : again - LAST;
-        assert_int_equal(knows(0, depth, 256), last);
-    }
+    enum { DEPTHS = 60, LAST = 5, FIRST = 40 };
+    struct way ways[2 * DEPTHS + LAST + FIRST], *way = ways;
+    for (int i = 0; i < 2 * DEPTHS; i++)
+        *way++ = (struct way){.depth = 1 + i / 2, .framed = i % 2};
+    for (int i = 0; i < LAST; i++)
+        *way++ = (struct way){.depth = DEPTHS - i, .known = true};
+    for (int i = 0; i < FIRST; i++)
+        *way++ = (struct way){.depth = 1 + i};
+    for (way = ways; way < ways + 2 * DEPTHS + LAST + FIRST; way++)
+        way->limit = MALLOCTAP_STACK_FRAMES_MAX;
+    expect(ways, 2 * DEPTHS + LAST + FIRST);
 }
 
 static uint32_t skipped(const struct memory_recall *recall)
@@ -207,26 +223,37 @@ static uint32_t skipped(const struct memory_recall *recall)
     return sum;
 }
 
+/* How many of `count` ways of as many paths, or of one, are known. */
+static noinline uint32_t go_all(uint32_t count, uint32_t path_mask, int depth)
+{
+    uint32_t known = 0;
+    for (volatile uint32_t i = 0; i < count; i++) {
+        struct way way = {.path = i & path_mask, .depth = depth, .limit = 64};
+        go(&way);
+        known += way.known;
+    }
+    return known;
+}
+
 /* Where hardly any stack is met again there is no putting down, until there is. */
 static void test_not_worth_it(void **state)
 {
-    enum { PATHS = 2048 };
-    for (volatile uint32_t path = 0; path < PATHS; path++)
-        assert_false(knows(path, 11, 64));
-    assert_in_range(skipped(&probe_memory()->recall), PATHS - 2 * RECALL_WASTED_MAX, PATHS);
-    uint32_t known = 0;
-    for (volatile uint32_t i = 0; i < 100 * RECALL_SKIPPED; i++)
-        known += knows(0, 11, 64);
-    assert_in_range(known, 97 * RECALL_SKIPPED, 100 * RECALL_SKIPPED);
+    enum { PATHS = 2048, TURNS = 3000 };
+    static const uint32_t counts[] = {PATHS, TURNS}, masks[] = {UINT32_MAX, 0};
+    uint32_t known[2], left_off[2];
+    for (volatile int i = 0; i < 2; i++) {
+        known[i] = go_all(counts[i], masks[i], 11);
+        left_off[i] = skipped(&probe_memory()->recall);
+    }
+    assert_int_equal(known[0], 0);
+    assert_in_range(left_off[0], PATHS - 2 * RECALL_WASTED_MAX, PATHS);
+    assert_in_range(known[1], TURNS - 3 * RECALL_SKIPPED, TURNS);
 }
 
 /* A thread knows the stacks that another one took, once it knows how one of them lies. */
 static void *take_all(void *known)
 {
-    uint32_t *ret = known;
-    *ret = 0;
-    for (volatile uint32_t path = 0; path < 16; path++)
-        *ret += knows(path, 4, 64);
+    *(uint32_t *)known = go_all(16, UINT32_MAX, 4);
     return NULL;
 }
 
