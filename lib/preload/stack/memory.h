@@ -96,9 +96,8 @@ struct memory_recalled {
 
 /* The stacks whose innermost frames are the same pc and sp, or happen to share a bucket. */
 struct memory_bucket {
-    uint32_t newest; /* serial; 0: none */
-    uint16_t
-        wasted; /* stacks that were put here in vain, less what those that were not are worth */
+    uint32_t newest;  /* serial; 0: none */
+    uint16_t wasted;  /* stacks put here in vain, less what the others are worth */
     uint16_t skipped; /* since so many were that it is hardly looked at any more */
 };
 

@@ -8,11 +8,11 @@
  * would go on as it did then, if the modules are the ones they were. Then the stack is walked from
  * its innermost frame until it arrives at one.
  *
- * Before that, a stack may be known as a whole: see recall.h.
- *
  * So a frame is remembered only if its step is a function of pc, sp, fp and words of the thread's
  * own stack. A stack that needs more (a signal frame, a coroutine's) or cannot be walked to its end
  * is left to the full walk.
+ *
+ * Before all that, a stack may be known as a whole: see recall.h.
  */
 #include "walk.h"
 
