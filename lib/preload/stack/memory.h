@@ -110,7 +110,15 @@ struct memory_recall {
     /* Where the words are: so many words from the stack's top, negative. The last ones of all that
      * were written, in turn; those of one stack in a row. */
     int16_t words[MEMORY_RECALLED_WORDS + MEMORY_WORDS_A_STACK];
+    /* One stack's, on their way there. Never anything else: a wipe may let others be read. */
+    int16_t new_words[MEMORY_WORDS_A_STACK];
 };
+
+/* No stack is known any more: it is as if all had been replaced. */
+static inline void memory_forget_recalled(struct memory_recall *recall)
+{
+    recall->serial += MEMORY_RECALLED;
+}
 
 struct stack_memory {
     /* How many frames are remembered, plus the address of the rule cache of the process that
@@ -127,6 +135,7 @@ struct stack_memory {
     struct memory_frame frames[MEMORY_FRAMES];
     union { /* one after the other */
         struct memory_new_frame added[MEMORY_FRAMES];
+        int16_t words[MEMORY_WORDS_A_STACK];         /* places on their way into memory_recall */
         uint64_t packed[MALLOCTAP_STACK_FRAMES_MAX]; /* a stack on its way into the depot */
     };
     struct memory_place places[MEMORY_PLACES];

@@ -2,7 +2,6 @@
 #include "places.h"
 
 #include "depot.h"
-#include "recall.h"
 
 #include <string.h>
 
@@ -13,7 +12,7 @@ static void forget_modules(struct places *places, uint64_t slots)
         memory->modules[__builtin_ctzll(left) % MEMORY_MODULES] = (struct memory_module){.id = 0};
     memory->kept &= ~slots;
     memset(memory->places, 0, sizeof(memory->places));
-    recall_forget(&memory->recall);
+    memory_forget_recalled(&memory->recall);
     places->verified &= ~slots;
     places->forgotten = true;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "recall.h"
 
+#include <string.h>
+
 /* What has this serial came after the last one. */
 static void follow(struct stack_memory *memory, uint32_t serial)
 {
@@ -11,10 +13,10 @@ static void follow(struct stack_memory *memory, uint32_t serial)
 noinline uint32_t recall_find_in(struct places *places, struct memory_bucket *bucket,
                                  const struct stack_caller *at, uint64_t top)
 {
-    struct memory_recall *recall = &places->memory->recall;
+    struct memory_recalled *recalled;
     uint32_t serial = bucket->newest;
-    for (uint32_t i = 0; i < RECALL_TRIES && serial != 0 && recall_has(recall, serial); i++) {
-        struct memory_recalled *recalled = recall_of(places->memory, serial);
+    for (uint32_t i = 0;
+         i < RECALL_TRIES && (recalled = recall_get(places->memory, serial)) != NULL; i++) {
         uint32_t id = recall_match(places, recalled, at, top);
         if (id != 0) {
             bucket->wasted -= bucket->wasted < RECALL_WORTH ? bucket->wasted : RECALL_WORTH;
@@ -56,9 +58,9 @@ static bool put_words(const struct stack_memory *memory, uint32_t frames, uint64
     return true;
 }
 
-static uint32_t layout_of(const struct stack_memory *memory, const struct memory_recalled *recalled)
+static uint32_t layout_of(const struct stack_memory *memory, const struct memory_recalled *recalled,
+                          const int16_t *words)
 {
-    const int16_t *words = &memory->recall.words[recalled->words_begin % MEMORY_RECALLED_WORDS];
     uint64_t hash = recalled->needs_fp;
     for (uint32_t i = 0; i < recalled->words; i++)
         hash = depot_hash_add(hash, depot_hash_spread((uint16_t)words[i]));
@@ -68,15 +70,12 @@ static uint32_t layout_of(const struct stack_memory *memory, const struct memory
     return (uint32_t)(hash >> 32);
 }
 
-/* Whether one is known through which this one can be found: it begins alike and has the same
- * layout.
- */
-static bool knows_alike(struct stack_memory *memory, uint32_t serial,
-                        const struct memory_recalled *as)
+/* Whether one is known through which this one can be found: it begins alike and has its layout. */
+static bool knows_alike(struct stack_memory *memory, const struct memory_recalled *as)
 {
-    for (uint32_t i = 0; i < RECALL_TRIES && serial != 0 && recall_has(&memory->recall, serial);
-         i++) {
-        struct memory_recalled *recalled = recall_of(memory, serial);
+    const struct memory_recalled *recalled;
+    uint32_t serial = as->older;
+    for (uint32_t i = 0; i < RECALL_TRIES && (recalled = recall_get(memory, serial)) != NULL; i++) {
         if (recalled->pc == as->pc && recalled->sp == as->sp && recalled->layout == as->layout)
             return true;
         serial = recalled->older;
@@ -90,8 +89,8 @@ noinline void recall_add(struct places *places, uint64_t top, uint32_t count,
     struct stack_memory *memory = places->memory;
     struct memory_recall *recall = &memory->recall;
     const struct memory_frame *innermost = &memory->frames[count - 1];
-    uint32_t begin = recall->words_end, serial = recall->serial + 1, length;
-    int16_t *words = &recall->words[begin % MEMORY_RECALLED_WORDS];
+    int16_t *words = recall->new_words;
+    uint32_t length;
     if (bucket->wasted < RECALL_WASTED_MAX)
         bucket->wasted++;
     if (!put_words(memory, count, top, words, &length))
@@ -104,17 +103,19 @@ noinline void recall_add(struct places *places, uint64_t top, uint32_t count,
         .modules = innermost->modules,
         .id = id,
         .older = bucket->newest,
-        .words_begin = begin,
+        .words_begin = recall->words_end,
         .words = (uint16_t)length,
         .needs_fp = innermost->needs_fp,
     };
-    recalled.layout = layout_of(memory, &recalled);
+    recalled.layout = layout_of(memory, &recalled, words);
     known_add(&places->tables->known, recall_key(&recalled, recalled.sum, recalled.fp), id);
-    if (knows_alike(memory, bucket->newest, &recalled))
+    if (knows_alike(memory, &recalled))
         return;
-    *recall_of(memory, serial) = recalled;
-    recall->words_end = begin + length;
-    recall->serial = serial;
-    bucket->newest = serial;
-    follow(memory, serial);
+    memcpy(&recall->words[recalled.words_begin % MEMORY_RECALLED_WORDS], words,
+           length * sizeof(*words));
+    recall->words_end += length;
+    recall->serial++;
+    *recall_of(memory, recall->serial) = recalled;
+    bucket->newest = recall->serial;
+    follow(memory, recall->serial);
 }

@@ -63,18 +63,21 @@ static always_inline uint64_t recall_sum(const int16_t *words, uint32_t count, u
     return ((a * DEPOT_HASH_SPREAD + b) * DEPOT_HASH_SPREAD + c) * DEPOT_HASH_SPREAD + d;
 }
 
-/* Whether it and its words' places are still there. Of others' places, those of a recursion hold
- * the same words. */
-static always_inline bool recall_has(const struct memory_recall *recall, uint32_t serial)
-{
-    const struct memory_recalled *recalled = &recall->stacks[serial % MEMORY_RECALLED];
-    return recall->serial - serial < MEMORY_RECALLED &&
-           recall->words_end - recalled->words_begin <= MEMORY_RECALLED_WORDS;
-}
-
 static always_inline struct memory_recalled *recall_of(struct stack_memory *memory, uint32_t serial)
 {
     return &memory->recall.stacks[serial % MEMORY_RECALLED];
+}
+
+/* The stack with this serial, if it and its words' places are still there; otherwise NULL. Of
+ * others' places, those of a recursion hold the same words. */
+static always_inline struct memory_recalled *recall_get(struct stack_memory *memory,
+                                                        uint32_t serial)
+{
+    const struct memory_recall *recall = &memory->recall;
+    struct memory_recalled *recalled = recall_of(memory, serial);
+    bool there = serial != 0 && recall->serial - serial < MEMORY_RECALLED &&
+                 recall->words_end - recalled->words_begin <= MEMORY_RECALLED_WORDS;
+    return there ? recalled : NULL;
 }
 
 static always_inline struct memory_bucket *recall_bucket(struct stack_memory *memory,
@@ -123,9 +126,9 @@ static always_inline uint32_t recall_find(struct places *places, const struct st
 {
     struct memory_recall *recall = &places->memory->recall;
     uint32_t next = recall_of(places->memory, recall->last)->follower, id;
+    struct memory_recalled *recalled = recall_get(places->memory, next);
     *bucket = NULL;
-    if (likely(recall_has(recall, next)) &&
-        likely((id = recall_match(places, recall_of(places->memory, next), at, top)) != 0)) {
+    if (likely(recalled != NULL) && likely((id = recall_match(places, recalled, at, top)) != 0)) {
         recall->last = next;
         return id;
     }
@@ -139,11 +142,5 @@ static always_inline uint32_t recall_find(struct places *places, const struct st
 /* Put down the stack of so many remembered frames. */
 void recall_add(struct places *places, uint64_t top, uint32_t count, struct memory_bucket *bucket,
                 uint32_t id);
-
-/* No stack is known any more: it is as if all had been replaced. */
-static inline void recall_forget(struct memory_recall *recall)
-{
-    recall->serial += MEMORY_RECALLED;
-}
 
 #endif

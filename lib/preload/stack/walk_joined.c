@@ -51,13 +51,14 @@ enum outcome {
 
 /* ---- the remembered frames ------------------------------------------------------------------- */
 
-/* Begin anew. Memory that was never used is zero, and better not touched. */
-static cold void forget(struct stack_memory *memory, uint32_t limit)
+/* Begin anew, in this process. Memory that was never used is zero, and better not touched. */
+static cold void forget(struct stack_memory *memory, const struct rule_cache *rules, uint32_t limit)
 {
     if (memory->limit != 0)
         memset(memory, 0, sizeof(*memory));
     memory->limit = limit;
     memory->power = depot_hash_power(limit);
+    memory->chain = (uintptr_t)rules;
 }
 
 /* Whether what is remembered is of this process, and of such stacks. */
@@ -409,7 +410,7 @@ static noinline bool walk_and_remember(const struct places *places, const struct
     remember(&walk, outcome, &at);
     *id = intern(&walk, flags);
     memory->id = *id;
-    if (bucket != NULL && walk.count > 0 && walk.count <= limit)
+    if (bucket != NULL && *id != 0 && walk.count <= limit)
         recall_add(&walk.places, walk.stack.top, walk.count, bucket, *id);
     memory->chain = (uintptr_t)places->rules + walk.count;
     return true;
@@ -422,7 +423,7 @@ bool walk_joined(struct stack_tables *tables, struct rule_cache *rules, const st
     struct places places;
     struct memory_bucket *bucket = NULL;
     if (unlikely(!remembers(memory, rules, limit)))
-        forget(memory, limit);
+        forget(memory, rules, limit);
     places_begin(&places, tables, rules, memory);
     if (likely(caller->sp >= own_stack.low) && likely(caller->sp < own_stack.top) &&
         likely(!is_own(own, caller->pc))) {

@@ -3,8 +3,9 @@
  * shim.c - preloaded, takes a stack at every allocation of a real program, in turns by libunwind,
  * by a full walk and by a joined one, a block of calls each, and prints what each took.
  *
- * With STACK_SHIM=compare it takes each stack all three ways and compares them frame by frame; a
- * difference is printed, and the process ends with status 3.
+ * With STACK_SHIM=compare it takes each stack all three ways, the joined walk from here and from
+ * the caller, and compares them frame by frame; a difference is printed, and the process ends with
+ * status 3.
  */
 #include "../../unit/stack/probe.h"
 #include "stack/caller.h"

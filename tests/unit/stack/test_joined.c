@@ -6,7 +6,7 @@
 #include "probe.h"
 #include "shapes.h"
 
-#include <stack/recall.h>
+#include <stack/memory.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -427,7 +427,7 @@ static bool strike(bool joined, bool known, long after)
     for (volatile int i = 0; i < 3; i++) { /* from one place: one stack */
         struct trapped call = {.joined = joined, .trapped = i == 1};
         if (!known)
-            recall_forget(&probe_memory()->recall);
+            memory_forget_recalled(&probe_memory()->recall);
         if (i == 1)
             countdown = after;
         shape_right(take, NULL); /* so that there is something to walk */

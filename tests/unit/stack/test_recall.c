@@ -18,6 +18,8 @@
 #include <alloca.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <string.h>
+#include <ucontext.h>
 
 /* A way to the capture: through `depth` frames, left or right by the bits of `path`, the outermost
  * by the lowest. */
@@ -215,6 +217,61 @@ static void test_replaced(void **state)
     expect(ways, 2 * DEPTHS + LAST + FIRST);
 }
 
+/* What is looked for but not put down, as it is known by another's layout or too long, replaces no
+ * places either. */
+static void test_places_stay(void **state)
+{
+    static int16_t seen[MEMORY_RECALLED][MEMORY_WORDS_A_STACK];
+    const struct memory_recall *recall = &probe_memory()->recall;
+    uint32_t random = 1, copied = 0;
+    for (volatile int i = 0; i < 3000; i++) {
+        random = random * 1103515245 + 12345;
+        struct way way = {.path = random >> 16,
+                          .depth = i % 50 == 0 ? 110 : 1 + (int)(random >> 8) % 40,
+                          .framed = random >> 30 == 0 || i % 50 == 0,
+                          .limit = MALLOCTAP_STACK_FRAMES_MAX};
+        go(&way);
+        for (uint32_t serial = recall->serial - MEMORY_RECALLED + 1; serial != recall->serial + 1;
+             serial++) {
+            const struct memory_recalled *one = recall_of(probe_memory(), serial);
+            const int16_t *words = &recall->words[one->words_begin % MEMORY_RECALLED_WORDS];
+            if (serial == copied + 1) {
+                memcpy(seen[serial % MEMORY_RECALLED], words, one->words * sizeof(*words));
+                copied++;
+            }
+            if (one->id != 0 && recall_get(probe_memory(), serial) != NULL)
+                assert_memory_equal(seen[serial % MEMORY_RECALLED], words,
+                                    one->words * sizeof(*words));
+        }
+    }
+    assert_true(copied > MEMORY_RECALLED);
+}
+
+static ucontext_t outside, inside;
+
+/* Neither is known on a stack that is not the thread's, nor is anything forgotten for it. */
+static void take_inside(void)
+{
+    struct memory_bucket *bucket = &probe_memory()->recall.buckets[0];
+    for (volatile int i = 0; i < 3; i++) {
+        uint32_t flags;
+        assert_int_not_equal(probe_capture_joined(64, &flags), 0);
+        if (i > 0)
+            assert_int_equal(bucket->wasted, 7);
+        bucket->wasted = 7;
+    }
+}
+
+static void test_coroutine(void **state)
+{
+    static char stack[1 << 17];
+    getcontext(&inside);
+    inside.uc_stack = (stack_t){.ss_sp = stack, .ss_size = sizeof(stack)};
+    inside.uc_link = &outside;
+    makecontext(&inside, take_inside, 0);
+    swapcontext(&outside, &inside);
+}
+
 static uint32_t skipped(const struct memory_recall *recall)
 {
     uint32_t sum = 0;
@@ -291,6 +348,8 @@ int main(void)
         cmocka_unit_test_setup(test_other_layout, forget),
         cmocka_unit_test_setup(test_far_apart, forget),
         cmocka_unit_test_setup(test_replaced, forget),
+        cmocka_unit_test_setup(test_places_stay, forget),
+        cmocka_unit_test_setup(test_coroutine, forget),
         cmocka_unit_test_setup(test_not_worth_it, forget),
         cmocka_unit_test_setup(test_other_thread, forget),
     };
