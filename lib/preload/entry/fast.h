@@ -10,7 +10,7 @@
 
 /* From the start of a cache line on: in programs with much code what a call costs is mostly that it
  * is not in the instruction cache. */
-#define EXPORT __attribute__((visibility("default"), aligned(64)))
+#define EXPORT __attribute__((visibility("default"), hot, aligned(64)))
 
 /*
  * An allocation. True: counted, forward it. The threshold of a thread that is not known here is

@@ -41,6 +41,8 @@ static bool ask_kernel(struct rusage *ret)
 /* All but the moment. */
 static void count(const struct rusage *usage, struct probe_mark *ret)
 {
+    bool own_peak = (uint64_t)usage->ru_maxrss > probing.inherited_rss_kib;
+    ret->peak_rss_kib = own_peak ? (uint32_t)usage->ru_maxrss : 0;
     ret->sleeps = (uint64_t)usage->ru_nvcsw;
     ret->preemptions = (uint64_t)usage->ru_nivcsw;
     ret->faults = (uint64_t)usage->ru_minflt + (uint64_t)usage->ru_majflt;
@@ -99,15 +101,20 @@ static enum malloctap_probe classify(const struct probe_start *start,
     return MALLOCTAP_PROBE_FAST;
 }
 
-static bool ask_before(struct probe_mark *ret)
+static bool ask_counts(struct probe_mark *ret)
 {
     struct rusage usage;
     int error = errno;
-    bool asked = probe_asks() && ask_kernel(&usage);
+    bool asked = ask_kernel(&usage);
     errno = error;
     if (asked)
         count(&usage, ret);
     return asked;
+}
+
+static bool ask_before(struct probe_mark *ret)
+{
+    return probe_asks() && ask_counts(ret);
 }
 
 void probe_mark(struct probe_mark *ret, uint64_t lead_ns)
@@ -138,31 +145,26 @@ static void begin_marked(const struct probe_mark *mark, struct probe_start *ret)
     switches_watch();
 }
 
-/* `stayed`: the thread surely kept its processor. */
+/* `stayed`: the thread surely kept its processor. In such a call that took less than a page fault
+ * the kernel had no part, and need not be asked again. */
 static void conclude(const struct probe_start *start, uint64_t end, bool stayed, struct probe *ret)
 {
     uint64_t time = end - start->before.at_ns;
     *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE};
     if (!probing.started)
         return;
-    struct rusage usage;
-    struct probe_mark after;
-    int error = errno;
-    bool asked = start->asked && ask_kernel(&usage);
-    errno = error;
-
     /* A fork child has a header of its own. */
     recording_header()->probe_cost_ns = probing.cost_ns;
     ret->time_ns = time > probing.cost_ns ? time - probing.cost_ns : 0;
     ret->kind = MALLOCTAP_PROBE_UNCLASSED;
-    if (!asked)
+    struct probe_mark after = start->before;
+    bool alone = stayed && ret->time_ns < FAULT_LEAST_NS;
+    if (!start->asked || (!alone && !ask_counts(&after)))
         return;
-    count(&usage, &after);
-    ret->kind = classify(start, &after, ret->time_ns, stayed);
+    ret->kind = alone ? MALLOCTAP_PROBE_FAST : classify(start, &after, ret->time_ns, stayed);
     if (ret->kind == MALLOCTAP_PROBE_BLOCKED)
         ret->wait_ns = ret->time_ns;
-    if ((uint64_t)usage.ru_maxrss > probing.inherited_rss_kib)
-        ret->peak_rss_kib = (uint32_t)usage.ru_maxrss;
+    ret->peak_rss_kib = after.peak_rss_kib;
 }
 
 void probe_end(const struct probe_start *start, struct probe *ret)

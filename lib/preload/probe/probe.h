@@ -26,6 +26,7 @@ struct probe_mark {
     uint64_t at_ns;   /* 0: none */
     uint64_t lead_ns; /* how long the thread takes from there to the probe, at its usual pace */
     uint64_t sleeps, preemptions, faults;
+    uint32_t peak_rss_kib; /* of the process, if it is its own; else 0 */
 };
 
 /* A probe under way, on its thread's stack. */

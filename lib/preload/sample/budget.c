@@ -37,22 +37,23 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
  * allocations are much larger than the mean, more units are spent than were drawn: that samples
  * come too fast shows only in the time that they took.
  */
-uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t units, uint64_t time_ns,
-                     uint64_t least, uint64_t most)
+uint64_t budget_next(const struct budget *budget, uint64_t time_ns, uint64_t least, uint64_t most)
 {
-    double wanted = (double)units * BUDGET_NS / ((double)time_ns + 1);
-    if (time_ns < (uint64_t)draws * BUDGET_NS / 2 && wanted < (double)mean * 2)
-        wanted = (double)mean * 2;
-    if (wanted > (double)mean * STEP)
-        wanted = (double)mean * STEP;
-    else if (wanted < (double)mean / STEP)
-        wanted = (double)mean / STEP;
+    double mean = (double)budget->mean;
+    double wanted = (double)budget->units * (double)budget->apart_ns / ((double)time_ns + 1);
+    if (time_ns < budget->draws * budget->apart_ns / 2 && wanted < mean * 2)
+        wanted = mean * 2;
+    if (wanted > mean * STEP)
+        wanted = mean * STEP;
+    else if (wanted < mean / STEP)
+        wanted = mean / STEP;
     return clamp((uint64_t)wanted, least, most);
 }
 
-struct budget budget_begin(uint64_t least, uint64_t most)
+struct budget budget_begin(uint64_t apart_ns, uint64_t least, uint64_t most)
 {
-    return (struct budget){.mean = may_ask ? clamp(most / FIRST_PART, least, most) : most};
+    return (struct budget){.mean = may_ask ? clamp(most / FIRST_PART, least, most) : most,
+                           .apart_ns = apart_ns};
 }
 
 uint64_t budget_look(struct budget *budget, uint64_t units, uint64_t least, uint64_t most)
@@ -64,8 +65,7 @@ uint64_t budget_look(struct budget *budget, uint64_t units, uint64_t least, uint
         return 0;
     uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
     if (now > before)
-        budget->mean =
-            budget_next(budget->mean, budget->draws, budget->units, now - before, least, most);
+        budget->mean = budget_next(budget, now - before, least, most);
     budget->cpu_ns = now;
     budget->units = budget->draws = 0;
     return before > 0 && now > before ? now - before : 0;

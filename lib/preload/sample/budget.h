@@ -15,23 +15,20 @@
 /* Draws from one look at the clock to the next; the first comes after one. */
 #define BUDGET_DRAWS 8u
 
-/* Processor time for each sample; with its probe and its stack it takes one to two microseconds. */
-#define BUDGET_NS 600000u
-
 struct budget {
-    uint64_t mean;   /* of the units between samples */
-    uint64_t cpu_ns; /* of the thread at the last look */
-    uint64_t units;  /* drawn since then */
+    uint64_t mean;    /* of the units between samples */
+    uint64_t apart_ns; /* processor time there should be between samples */
+    uint64_t cpu_ns;  /* of the thread at the last look */
+    uint64_t units;   /* drawn since then */
     uint32_t draws;
 };
 
-/* The next mean, when so many distances of so many units together have taken so much time; from
+/* The next mean, when the last distances, of so many units together, have taken so much time; from
  * `least` to `most`. */
-uint64_t budget_next(uint64_t mean, uint32_t draws, uint64_t units, uint64_t time_ns,
-                     uint64_t least, uint64_t most);
+uint64_t budget_next(const struct budget *budget, uint64_t time_ns, uint64_t least, uint64_t most);
 
 /* A new thread's: its first sample comes soon, to find out where it stands. */
-struct budget budget_begin(uint64_t least, uint64_t most);
+struct budget budget_begin(uint64_t apart_ns, uint64_t least, uint64_t most);
 
 /* Before a draw: a distance of so many units is behind; look at the clock if it is time to. Returns
  * the processor time since the look before, or 0. */

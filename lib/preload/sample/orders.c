@@ -8,15 +8,24 @@
 #include <probe/probe.h>
 #include <recording/recording.h>
 
-/* At the default rate a thread that calls much is sampled less as it goes on: what is known of its
- * first millions of calls is not worth much more at the two thousandth sample. */
-#define DRAWS_A_MEAN 1024u
+/*
+ * At the default rate samples take some hundredths of a thread's processor time at first, when
+ * nothing is known yet, and ever less as it goes on: what comes later only makes it more precise.
+ * With its probe and its stack a sample takes one microsecond in a loop, and five among other work,
+ * which finds its code and data in no cache.
+ */
+#define DRAWS_A_MEAN 256u
 #define THINNINGS 4u
 
 /* One that calls little is sampled more, up to one call in so many, as long as few of the blocks
  * are still allocated: for each of them more frees have to look whether it is theirs. */
 #define CALLS_LEAST 16u
 #define LIVES_MOST 2048u
+
+/* How often a thread that only counts looks for other orders. */
+#define LOOK_CALLS 65536u
+#define LOOK_BYTES (LOOK_CALLS * UINT64_C(128))
+#define LOOK_APART_NS 5000000u
 
 /* At the default rate. */
 static uint64_t least_mean(const struct thread *thread)
@@ -28,46 +37,59 @@ static uint64_t least_mean(const struct thread *thread)
 /* A distance that no call is cheaper than, and the least that is a limit. */
 #define EVERY_CALL (LIMIT_SLOW + 1)
 
-static void set_rate(struct thread *thread, uint64_t calls, uint64_t bytes, bool thin)
+struct rate {
+    uint64_t calls, bytes; /* one sample in so many */
+    uint64_t apart_ns;     /* adapted to this processor time between samples; 0: fixed */
+    uint32_t thinnings;
+};
+
+static void set_rate(struct thread *thread, struct rate rate)
 {
-    thread->orders.mean = thread->orders.base = bytes;
-    thread->orders.adapts = thin;
-    thread->orders.draws = 0;
-    thread->orders.thinnings = thin ? THINNINGS : 0;
-    thread->call_units = config_call_units(calls, bytes);
+    struct thread_orders *orders = &thread->orders;
+    orders->mean = orders->base = rate.bytes;
+    orders->adapts = rate.apart_ns != 0;
+    orders->draws = 0;
+    orders->thinnings = rate.thinnings;
+    thread->call_units = config_call_units(rate.calls, rate.bytes);
     /* Where a call costs all that lies between two samples, every call was asked for. */
-    if (thread->call_units >= bytes) {
-        thread->orders.mean = thread->orders.base = 0;
+    if (thread->call_units >= rate.bytes) {
+        orders->mean = orders->base = 0;
         thread->call_units = thread->call_units > EVERY_CALL ? thread->call_units : EVERY_CALL;
     }
-    thread->orders.budget = budget_begin(least_mean(thread), bytes);
+    orders->budget = budget_begin(orders->adapts ? rate.apart_ns : ORDERS_APART_NS,
+                                  least_mean(thread), rate.bytes);
 }
 
-static void follow_options(struct thread *thread)
+/* What the options say. */
+static struct rate rate_of_options(void)
 {
-    thread->orders.mode = config.mode;
-    set_rate(thread, config.calls, config.bytes, config.thin);
+    return (struct rate){config.calls, config.bytes, config.thin ? ORDERS_APART_NS : 0,
+                         config.thin ? THINNINGS : 0};
 }
 
 /* What others wrote may be anything: it is taken like an option. */
-static void follow_control(struct thread *thread, const struct malloctap_control *control)
+static struct rate rate_of_control(const struct malloctap_control *control)
 {
-    uint32_t mode = __atomic_load_n(&control->mode, __ATOMIC_RELAXED);
     uint64_t calls = __atomic_load_n(&control->calls, __ATOMIC_RELAXED);
     uint64_t bytes = __atomic_load_n(&control->bytes, __ATOMIC_RELAXED);
-    if (mode >= MALLOCTAP_MODE_COUNT && mode <= MALLOCTAP_MODE_LOG)
-        thread->orders.mode = mode;
     if (calls == 0 && bytes == 0)
-        return;
-    calls = calls ? calls : config.calls;
-    bytes = config_clamp_bytes(bytes ? bytes : config.bytes);
-    set_rate(thread, calls, bytes, false);
+        return rate_of_options();
+    return (struct rate){.calls = calls ? calls : config.calls,
+                         .bytes = config_clamp_bytes(bytes ? bytes : config.bytes)};
+}
+
+static void follow(struct thread *thread, uint32_t mode, struct rate rate)
+{
+    thread->orders.mode = mode;
+    if (mode == MALLOCTAP_MODE_COUNT)
+        rate = (struct rate){LOOK_CALLS, LOOK_BYTES, LOOK_APART_NS, 0};
+    set_rate(thread, rate);
 }
 
 void orders_begin(struct thread *thread)
 {
     thread->orders.generation = 0;
-    follow_options(thread);
+    follow(thread, config.mode, rate_of_options());
 }
 
 bool orders_changed(const struct thread *thread)
@@ -81,8 +103,9 @@ static void obey(struct thread *thread)
     struct malloctap_control *control = &recording_header()->control;
     /* Acquire pairs with the tool's release: who sees the generation sees what it is about. */
     uint32_t generation = __atomic_load_n(&control->generation, __ATOMIC_ACQUIRE);
-    follow_options(thread);
-    follow_control(thread, control);
+    uint32_t mode = __atomic_load_n(&control->mode, __ATOMIC_RELAXED);
+    bool is_mode = mode >= MALLOCTAP_MODE_COUNT && mode <= MALLOCTAP_MODE_LOG;
+    follow(thread, is_mode ? mode : config.mode, rate_of_control(control));
     thread->orders.generation = generation;
     __atomic_store_n(&control->seen, generation, __ATOMIC_RELAXED);
 }
@@ -92,11 +115,12 @@ static void obey(struct thread *thread)
 
 static void thin_out(struct thread_orders *orders)
 {
-    if (unlikely(++orders->draws > DRAWS_A_MEAN) && orders->thinnings > 0) {
+    if (orders->thinnings > 0 && unlikely(++orders->draws > DRAWS_A_MEAN)) {
         orders->draws = 1;
         orders->thinnings--;
         if (orders->budget.mean == orders->base)
             orders->budget.mean *= 2;
+        orders->budget.apart_ns *= 2;
         orders->base *= 2;
     }
 }
@@ -128,8 +152,7 @@ uint64_t orders_next_limit(struct thread *thread)
         obey(thread);
     if (thread->orders.mode == MALLOCTAP_MODE_LOG)
         return LIMIT_SLOW;
-    if (thread->orders.adapts)
-        thin_out(&thread->orders);
+    thin_out(&thread->orders);
     look(thread);
     if (thread->orders.adapts)
         adapt(thread);

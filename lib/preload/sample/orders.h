@@ -11,6 +11,9 @@
 
 #include <thread/thread.h>
 
+/* At the default rate: processor time between two samples at first, where calls are so frequent. */
+#define ORDERS_APART_NS 600000u
+
 /* A new thread's. */
 void orders_begin(struct thread *thread);
 

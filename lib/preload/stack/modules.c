@@ -16,6 +16,9 @@
 #define MODULES_MAX 8192u /* ids are 16 bits; few programs load a thousand objects */
 #define BUCKETS 512u
 
+/* Modules of objects that stay loaded, which need not be identified again. */
+#define KEPT_MAX 32u
+
 /* Of an object without a build-id, this much is compared: the program headers and what the linker
  * puts behind them, which is notes, hash tables and symbols. */
 #define IDENTITY_BYTES 1024u
@@ -35,7 +38,15 @@ struct module_entry {
     uint32_t next; /* id of an older one in the bucket; 0: none */
 };
 
+/* `high` is written last, and is 0 until then. */
+struct range {
+    uintptr_t low, high;
+};
+
 struct module_index {
+    uint32_t kept_count; /* ever added: what is beyond KEPT_MAX found no room */
+    struct range kept_ranges[KEPT_MAX];
+    struct module kept[KEPT_MAX];
     uint32_t buckets[BUCKETS]; /* id of the newest; 0: none */
     uint32_t full;             /* the recording had no more space: do not ask again */
     struct module_entry entries[MODULES_MAX]; /* by id; pages of unused ones are never touched */
@@ -175,11 +186,8 @@ static cold uint32_t add(struct module_index *index, const struct object *object
     return id;
 }
 
-static uint32_t lookup(void **slot, const struct object *object)
+static uint32_t lookup(struct module_index *index, const struct object *object)
 {
-    struct module_index *index = table_get(slot, sizeof(*index));
-    if (index == NULL)
-        return 0;
     uint32_t head = __atomic_load_n(bucket_of(index, object), __ATOMIC_ACQUIRE);
     uint32_t id = find_from(index, head, object);
     if (id != 0)
@@ -195,11 +203,45 @@ bool modules_lies_at(void **slot, uint32_t id, uintptr_t low, uintptr_t high)
            describes(&index->entries[id % MODULES_MAX], &now);
 }
 
-bool modules_identify(void **index, uintptr_t address, struct module *ret)
+static const struct module *find_kept(const struct module_index *index, uintptr_t address)
 {
+    uint32_t count = __atomic_load_n(&index->kept_count, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < count && i < KEPT_MAX; i++) {
+        /* Pairs with the release in keep(): who sees the range finds the module. */
+        uintptr_t high = __atomic_load_n(&index->kept_ranges[i].high, __ATOMIC_ACQUIRE);
+        uintptr_t low = index->kept_ranges[i].low;
+        if (high != 0 && address - low < high - low)
+            return &index->kept[i];
+    }
+    return NULL;
+}
+
+static void keep(struct module_index *index, const struct module *module)
+{
+    if (__atomic_load_n(&index->kept_count, __ATOMIC_RELAXED) >= KEPT_MAX || module->id == 0 ||
+        !objects_kept(&module->object))
+        return;
+    uint32_t at = __atomic_fetch_add(&index->kept_count, 1, __ATOMIC_RELAXED);
+    if (at >= KEPT_MAX)
+        return;
+    index->kept[at] = *module;
+    index->kept_ranges[at].low = module->object.low;
+    __atomic_store_n(&index->kept_ranges[at].high, module->object.high, __ATOMIC_RELEASE);
+}
+
+bool modules_identify(void **slot, uintptr_t address, struct module *ret)
+{
+    struct module_index *index = table_get(slot, sizeof(*index));
+    const struct module *kept = index != NULL ? find_kept(index, address) : NULL;
+    if (kept != NULL) {
+        *ret = *kept;
+        return true;
+    }
     if (!objects_find(address, &ret->object))
         return false;
-    ret->id = lookup(index, &ret->object);
+    ret->id = index != NULL ? lookup(index, &ret->object) : 0;
+    if (index != NULL)
+        keep(index, ret);
     return true;
 }
 

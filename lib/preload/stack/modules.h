@@ -4,7 +4,7 @@
  *
  * An id stands for one content at one place. An object that was unloaded leaves its id behind; what
  * is mapped there afterwards is recognised as another by its build-id, read from memory each time a
- * walk enters the object.
+ * walk enters the object, if it is not one that stays loaded for as long as the process lives.
  */
 #ifndef PRELOAD_STACK_MODULES_H
 #define PRELOAD_STACK_MODULES_H

@@ -52,9 +52,9 @@ struct thread_orders {
     uint64_t base;       /* the most it is at the default rate */
     uint32_t mode;       /* enum malloctap_mode */
     uint32_t generation; /* of malloctap_control that was obeyed last */
-    uint32_t draws;      /* of distances since `base` doubled */
+    uint32_t draws;      /* of distances since `base` doubled, while it may again */
     uint32_t thinnings;  /* how often `base` may still double */
-    bool adapts;         /* the rate is the default, which does */
+    bool adapts;         /* the rate does, to what the thread does */
     struct budget budget;
 };
 

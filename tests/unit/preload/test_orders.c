@@ -38,20 +38,21 @@ static void begin(struct thread *thread, const char *options)
     orders_begin(thread);
 }
 
-/* The default rate halves after 1024 draws, four times; a rate that was asked for stays. */
+/* The default rate halves after 256 draws, four times; a rate that was asked for stays. */
 static void rate_body(void)
 {
     struct thread thread;
     begin(&thread, "out=x.mtap");
     uint64_t first = thread.orders.mean;
-    for (unsigned draw = 0; draw < 1024 * 10; draw++) {
+    for (unsigned draw = 0; draw < 256 * 10; draw++) {
         CHECK(orders_next_limit(&thread) >= 1);
-        unsigned halved = draw / 1024 < 4 ? draw / 1024 : 4;
+        unsigned halved = draw / 256 < 4 ? draw / 256 : 4;
         CHECK(thread.orders.mean == first << halved);
+        CHECK(thread.orders.budget.apart_ns == (uint64_t)ORDERS_APART_NS << halved);
     }
     config_read("calls=4096", NULL);
     orders_begin(&thread);
-    for (unsigned draw = 0; draw < 1024 * 10; draw++)
+    for (unsigned draw = 0; draw < 256 * 10; draw++)
         orders_next_limit(&thread);
     CHECK(thread.orders.mean == first);
 }
@@ -102,7 +103,7 @@ static void slow_body(void)
     begin(&thread, "out=x.mtap");
     uint64_t first = thread.orders.mean;
     for (unsigned draw = 0; draw < 4 * BUDGET_DRAWS; draw++) {
-        work_for(10 * BUDGET_NS);
+        work_for(10 * ORDERS_APART_NS);
         orders_next_limit(&thread);
     }
     CHECK(thread.orders.mean < first / 4);
@@ -118,14 +119,14 @@ static void slow_body(void)
     orders_begin(&thread);
     slot.cpu_ns = 0;
     for (unsigned draw = 0; draw < 4 * BUDGET_DRAWS; draw++) {
-        work_for(10 * BUDGET_NS);
+        work_for(10 * ORDERS_APART_NS);
         orders_next_limit(&thread);
     }
     CHECK(thread.orders.mean == first);
     /* What the processor was used for is known all the same, but for before the first look and
      * after the last. */
-    CHECK(slot.cpu_ns >= 2 * BUDGET_DRAWS * 10 * (uint64_t)BUDGET_NS);
-    CHECK(slot.cpu_ns <= 5 * BUDGET_DRAWS * 10 * (uint64_t)BUDGET_NS);
+    CHECK(slot.cpu_ns >= 2 * BUDGET_DRAWS * 10 * (uint64_t)ORDERS_APART_NS);
+    CHECK(slot.cpu_ns <= 5 * BUDGET_DRAWS * 10 * (uint64_t)ORDERS_APART_NS);
 }
 
 static void a_thread_that_calls_rarely_is_sampled_more(void **state)
@@ -205,12 +206,31 @@ static void control_body(void)
 
     order(0, 0, 0);
     orders_next_limit(&thread);
-    CHECK(thread.orders.mode == MALLOCTAP_MODE_COUNT && thread.call_units == 10);
+    CHECK(thread.orders.mode == MALLOCTAP_MODE_COUNT);
 
     /* Nonsense in the file changes nothing that could hurt. */
     order(77, UINT64_MAX, UINT64_MAX);
     limit = orders_next_limit(&thread);
     CHECK(thread.orders.mode == MALLOCTAP_MODE_COUNT && thread.call_units >= 1 && limit >= 1);
+}
+
+/* It samples nothing, at whatever rate, and only looks whether there is something else to do; not
+ * more rarely than every so many calls of up to 128 bytes. */
+static void count_body(void)
+{
+    struct thread thread;
+    begin(&thread, "out=x.mtap,mode=count,calls=1");
+    double sum = 0;
+    for (unsigned draw = 0; draw < 1000; draw++)
+        sum += (double)orders_next_limit(&thread);
+    double calls = sum / 1000 / (double)(thread.call_units + 128);
+    CHECK(calls > 16384 && calls < 65536);
+}
+
+static void counting_looks_rarely(void **state)
+{
+    (void)state;
+    in_child(count_body);
 }
 
 static void threads_do_as_the_header_says(void **state)
@@ -240,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_calls_rarely_is_sampled_more),
         cmocka_unit_test(samples_are_prepared),
         cmocka_unit_test(preparing_makes_no_sample_due),
+        cmocka_unit_test(counting_looks_rarely),
         cmocka_unit_test(threads_do_as_the_header_says),
         cmocka_unit_test(without_a_file_nothing_is_drawn),
     };
