@@ -64,12 +64,20 @@ static bool visit_cpp_library(const struct linked_object *object, void *ret)
     return true;
 }
 
-void operators_init(void)
+static bool visit_any_definer(const struct linked_object *object, void *unused)
 {
-    const char *const getter = "_ZSt15get_new_handlerv";
-    struct linked_object library;
-    if (linkage_next_definer(getter, NULL, &library))
-        get_new_handler = (void (*(*)(void))(void))linkage_symbol(&library, getter);
+    uintptr_t self = (uintptr_t)&visit_any_definer;
+    bool found = false;
+    for (int index = 0; index < OPERATORS && !found; index++)
+        found = linkage_definition(object, names[index]) != NULL;
+    return found && (self < object->start || self >= object->end);
+}
+
+/* Programs that are not C++ have nobody who defines any, which is found in one walk. */
+static void find_definers(void)
+{
+    if (!linkage_find(visit_any_definer, NULL))
+        return;
     for (int index = 0; index < OPERATORS; index++) {
         struct linked_object definer;
         bool counted;
@@ -79,6 +87,15 @@ void operators_init(void)
         __atomic_store_n(counted ? &operators[index].counted : &operators[index].plain, function,
                          __ATOMIC_RELEASE);
     }
+}
+
+void operators_init(void)
+{
+    const char *const getter = "_ZSt15get_new_handlerv";
+    struct linked_object library;
+    if (linkage_next_definer(getter, NULL, &library))
+        get_new_handler = (void (*(*)(void))(void))linkage_symbol(&library, getter);
+    find_definers();
     __atomic_store_n(&searched, true, __ATOMIC_RELEASE);
 }
 
