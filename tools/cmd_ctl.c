@@ -17,7 +17,8 @@ static const struct command_usage usage = {
     "ctl",
     "PID|RECORDING on|off|sample|log|count|calls=N|bytes=SIZE ...",
     "Tell a running program's tap what to record from now on. off: only count; on: as it was at the\n"
-    "start. Each thread obeys at the latest after as many calls as separate two samples.",
+    "start. Each thread obeys at the latest after as many calls as separate two samples, one that\n"
+    "only counts after some 65 thousand.",
     rows,
     false,
 };

@@ -193,7 +193,8 @@ struct malloctap_losses {
 /*
  * What a tool asks of the running process; the only part of a recording that others may write. The
  * tool fills in the values, then adds 1 to `generation` (release). Each thread looks from time to
- * time, at the latest after as many calls as separate two samples, and obeys.
+ * time, at the latest after as many calls as separate two samples, while it only counts 65536, and
+ * obeys.
  */
 struct malloctap_control {
     uint32_t generation;

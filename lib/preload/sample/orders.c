@@ -14,7 +14,7 @@
  * With its probe and its stack a sample takes one microsecond in a loop, and five among other work,
  * which finds its code and data in no cache.
  */
-#define DRAWS_A_MEAN 256u
+#define DRAWS_A_MEAN 512u
 #define THINNINGS 4u
 
 /* One that calls little is sampled more, up to one call in so many, as long as few of the blocks

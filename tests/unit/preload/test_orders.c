@@ -38,21 +38,21 @@ static void begin(struct thread *thread, const char *options)
     orders_begin(thread);
 }
 
-/* The default rate halves after 256 draws, four times; a rate that was asked for stays. */
+/* The default rate halves after 512 draws, four times; a rate that was asked for stays. */
 static void rate_body(void)
 {
     struct thread thread;
     begin(&thread, "out=x.mtap");
     uint64_t first = thread.orders.mean;
-    for (unsigned draw = 0; draw < 256 * 10; draw++) {
+    for (unsigned draw = 0; draw < 512 * 10; draw++) {
         CHECK(orders_next_limit(&thread) >= 1);
-        unsigned halved = draw / 256 < 4 ? draw / 256 : 4;
+        unsigned halved = draw / 512 < 4 ? draw / 512 : 4;
         CHECK(thread.orders.mean == first << halved);
         CHECK(thread.orders.budget.apart_ns == (uint64_t)ORDERS_APART_NS << halved);
     }
     config_read("calls=4096", NULL);
     orders_begin(&thread);
-    for (unsigned draw = 0; draw < 256 * 10; draw++)
+    for (unsigned draw = 0; draw < 512 * 10; draw++)
         orders_next_limit(&thread);
     CHECK(thread.orders.mean == first);
 }
