@@ -354,6 +354,9 @@ struct malloctap_record {
 #define MALLOCTAP_SAMPLE_FAILED 1u /* the call returned NULL */
 #define MALLOCTAP_SAMPLE_UNTRACKED                                                                 \
     2u /* no FREED record will follow: no room in the address table */
+#define MALLOCTAP_SAMPLE_WATCHED                                                                   \
+    4u /* all calls of the thread were watched then: BLOCKED and PREEMPTED ones are all recorded,  \
+          with weight 1, and the others that were drawn */
 
 /* What happened to the thread while the sampled call was in the allocator. */
 enum malloctap_probe {

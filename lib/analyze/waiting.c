@@ -30,6 +30,10 @@ void waiting_add_sample(struct waiting *to, const struct malloctap_sample *sampl
         return;
     double others = sample->weight - 1, wait = (double)sample->wait_ns;
     to->classed++;
+    if (!(sample->flags & MALLOCTAP_SAMPLE_WATCHED)) {
+        to->unwatched += sample->weight;
+        to->unwatched_squares += sample->weight * sample->weight;
+    }
     to->largest_weight = fmax(to->largest_weight, sample->weight);
     to->largest_ns = fmax(to->largest_ns, unseen_wait(sample));
     if (wait <= 0)
@@ -48,6 +52,8 @@ void waiting_add(struct waiting *to, const struct waiting *from)
     to->unseen_ns += from->unseen_ns;
     to->variance += from->variance;
     to->largest_ns = fmax(to->largest_ns, from->largest_ns);
+    to->unwatched += from->unwatched;
+    to->unwatched_squares += from->unwatched_squares;
     to->largest_weight = fmax(to->largest_weight, from->largest_weight);
 }
 
@@ -66,6 +72,16 @@ static double gamma_quantile(double mean, double variance, double normal_quantil
     return root > 0 ? mean * root * root * root : 0;
 }
 
+/* Where the waits seen are all of calls that were watched, those of the others may have been missed:
+ * one more would be a typical one, and stand for as many as a call among them does. */
+static double unwatched_wait(const struct waiting *waiting)
+{
+    if (waiting->unwatched <= 0 || waiting->blocked == 0)
+        return 0;
+    double others = waiting->unwatched_squares / waiting->unwatched - 1;
+    return others * waiting->seen_ns / (double)waiting->blocked;
+}
+
 /*
  * Fay and Feuer (1997): a weighted sum of Poisson counts lies between the quantiles of two gamma
  * distributions, that of the lower end with the sum's mean and variance, that of the upper end with
@@ -75,12 +91,13 @@ static double gamma_quantile(double mean, double variance, double normal_quantil
 struct statistics_interval waiting_interval(const struct waiting *waiting)
 {
     double mean = waiting->unseen_ns, variance = waiting->variance;
-    double more = waiting->largest_ns;
+    double more = fmax(waiting->largest_ns, unwatched_wait(waiting));
     struct statistics_interval interval = {waiting->seen_ns, waiting->seen_ns};
     if (waiting->blocked == 0)
         interval.high = INFINITY;
-    if (mean > 0) {
+    if (mean > 0)
         interval.low += gamma_quantile(mean, variance, -NORMAL_975);
+    if (more > 0 && waiting->blocked > 0) {
         interval.high += gamma_quantile(mean + more, variance + more * more, NORMAL_975);
     }
     return (struct statistics_interval){interval.low / METHOD, interval.high * METHOD};

@@ -25,6 +25,8 @@ struct waiting {
     double unseen_ns;      /* in the calls that they stand for beside themselves: weight - 1 each */
     double variance;       /* of the sum of both */
     double largest_ns;     /* most that one more wait may be expected to add to unseen_ns */
+    double unwatched;      /* calls of which only those drawn are known: sum of weights, */
+    double unwatched_squares; /* and of their squares */
     double largest_weight; /* of a classed sample */
 };
 

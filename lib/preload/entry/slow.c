@@ -78,7 +78,7 @@ static uint64_t busy_begin(struct thread *thread, const struct call *call)
 
 /* How a call that came to the thread's limit is to be treated. */
 enum turn {
-    TURN_ORDINARY, /* it did not, after all */
+    TURN_ORDINARY, /* it did not, after all, or is only watched */
     TURN_MARK,     /* a sample is due some calls later */
     TURN_LOOK,     /* nothing is sampled: only to look at the orders */
     TURN_SAMPLE,
@@ -88,11 +88,12 @@ static enum turn turn_of(struct thread *thread, size_t bytes)
 {
     if (thread_spend(thread, bytes))
         return TURN_ORDINARY;
-    uint64_t spent = thread->spent + thread->call_units + bytes;
-    if (thread->limit <= LIMIT_SLOW || spent >= thread->draw_at)
+    bool watches = thread->orders.watches;
+    uint64_t before = thread->spent, spent = before + thread->call_units + bytes;
+    if ((thread->limit <= LIMIT_SLOW && !watches) || spent >= thread->draw_at)
         return thread->orders.mode == MALLOCTAP_MODE_SAMPLE ? TURN_SAMPLE : TURN_LOOK;
     thread->spent = spent;
-    return TURN_MARK;
+    return spent >= thread->mark_at && before < thread->mark_at ? TURN_MARK : TURN_ORDINARY;
 }
 
 static void busy_end(struct thread *thread, bool drawn, uint64_t limit)
@@ -213,13 +214,26 @@ static void log_alloc(struct thread *thread, struct call *call)
     errno = error;
 }
 
-/* Prepare the sample that is due; the limit until then. */
-static uint64_t mark(struct thread *thread)
+/* Prepare the sample that is due; the limit until then, which is `limit` if every call is watched. */
+static uint64_t mark(struct thread *thread, uint64_t limit)
 {
     double units_a_ns = (double)thread->spent / (double)(recording_now_ns() - thread->drawn_ns + 1);
     double left = (double)(thread->draw_at - thread->spent);
     probe_mark(&thread->mark, (uint64_t)(left / (units_a_ns + 1e-9)));
-    return thread->draw_at;
+    return thread->orders.watches ? limit : thread->draw_at;
+}
+
+/* Make a call of which it is to be known what it cost, or whether it is to be recorded for sure. */
+static bool make_probed(struct thread *thread, struct call *call, bool drawn, struct probe *ret)
+{
+    if (!thread->orders.watches) {
+        probe_call(call, &thread->mark, ret);
+        return true;
+    }
+    enum probe_watched watched = probe_watched(call, &thread->mark, drawn, ret);
+    if (watched == PROBE_ALARMED)
+        thread->orders.alarms++;
+    return drawn || watched == PROBE_MOVED;
 }
 
 /* A call that ends a sampled block, or one to be sampled. */
@@ -231,20 +245,23 @@ static void sample_alloc(struct thread *thread, struct call *call)
     uint64_t limit = busy_begin(thread, call);
     bool ends_sampled = end_sampled(call, &life, &ended_at);
     struct probe probe = {.kind = MALLOCTAP_PROBE_NONE};
+    bool drawn = turn == TURN_SAMPLE, recorded = drawn;
     if (call->probe != NULL)
         probe = *call->probe;
-    else if (turn == TURN_SAMPLE && call->function != CALL_operator_new)
-        probe_call(call, &thread->mark, &probe);
+    else if ((drawn || thread->orders.watches) && call->function != CALL_operator_new)
+        recorded = make_probed(thread, call, drawn, &probe);
     else
         call_forward(call);
     int error = errno;
     count_returned(thread_counters(), call);
     if (ends_sampled)
         conclude_sampled(thread, call, &life, ended_at);
-    if (turn == TURN_SAMPLE)
+    if (recorded) {
         sample_allocation(thread, call, &probe);
+        orders_note(thread, drawn, probe.kind == MALLOCTAP_PROBE_BLOCKED);
+    }
     if (turn == TURN_MARK)
-        limit = mark(thread);
+        limit = mark(thread, limit);
     busy_end(thread, turn >= TURN_LOOK, limit);
     errno = error;
 }
@@ -280,21 +297,22 @@ static void operator_end(struct thread *thread)
     thread->busy = THREAD_BUSY;
 }
 
-static void forward_sampled_free(struct thread *thread, struct call *call)
+static void forward_probed_free(struct thread *thread, struct call *call, bool drawn)
 {
     struct probe probe;
-    uint64_t ticks = recording_ticks();
     bool is_operator = call->function == CALL_operator_delete;
     if (is_operator)
         operator_begin(thread);
-    probe_call(call, &thread->mark, &probe);
+    bool recorded = make_probed(thread, call, drawn, &probe);
     if (is_operator)
         operator_end(thread);
-    sample_free(thread, call, ticks, &probe);
+    if (!recorded)
+        return;
+    sample_free(thread, call, &probe);
+    orders_note(thread, drawn, probe.kind == MALLOCTAP_PROBE_BLOCKED);
 }
 
-/* What is recorded of every block is, before it goes back. True: the call was sampled and is made.
- */
+/* What is recorded of every block is, before it goes back. True: the call was probed and is made. */
 static bool record_free(struct thread *thread, struct call *call)
 {
     bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;
@@ -305,14 +323,15 @@ static bool record_free(struct thread *thread, struct call *call)
     count_given_back(thread_counters(), call);
     if (end_sampled(call, &life, &ended_at))
         sample_freed(thread, call, &life, ended_at);
+    bool probed = turn == TURN_SAMPLE || (!logged && thread->orders.watches);
     if (logged)
         log_free(thread, call->block, &call->caller);
-    else if (turn == TURN_SAMPLE)
-        forward_sampled_free(thread, call);
-    else if (turn == TURN_MARK)
-        limit = mark(thread);
+    if (turn == TURN_MARK)
+        limit = mark(thread, limit);
+    if (probed)
+        forward_probed_free(thread, call, turn == TURN_SAMPLE);
     busy_end(thread, logged ? orders_changed(thread) : turn >= TURN_LOOK, limit);
-    return turn == TURN_SAMPLE;
+    return probed;
 }
 
 /* A log has no use for it, and goes another way. */

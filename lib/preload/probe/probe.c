@@ -150,7 +150,7 @@ static void begin_marked(const struct probe_mark *mark, struct probe_start *ret)
 static void conclude(const struct probe_start *start, uint64_t end, bool stayed, struct probe *ret)
 {
     uint64_t time = end - start->before.at_ns;
-    *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE};
+    *ret = (struct probe){.kind = MALLOCTAP_PROBE_NONE, .began_ns = start->before.at_ns};
     if (!probing.started)
         return;
     /* A fork child has a header of its own. */
@@ -207,4 +207,32 @@ void probe_call(struct call *call, const struct probe_mark *mark, struct probe *
     begin_marked(mark, &start);
     uint64_t end = forward_timed(call, &start);
     conclude(&start, end, switches_ruled_out(), ret);
+}
+
+/* The watch first: what comes between the two is then noticed rather than missed. */
+bool probe_watch(struct probe_mark *known)
+{
+    return switches_watch() && ask_before(known);
+}
+
+enum probe_watched probe_watched(struct call *call, struct probe_mark *known, bool wanted,
+                                 struct probe *ret)
+{
+    /* What the thread did between its calls is not theirs. */
+    struct probe_start start = {.marked = true};
+    start.asked = switches_ruled_out() || ask_counts(known);
+    start.before = *known;
+    switches_watch();
+    start.before.at_ns = recording_now_ns();
+    call_forward(call);
+    bool stayed = switches_ruled_out();
+    if (wanted || !stayed)
+        conclude(&start, recording_now_ns(), stayed, ret);
+    switches_watch();
+    ret->watched = true;
+    if (stayed)
+        return PROBE_UNMOVED;
+    ask_counts(known);
+    ret->certain = ret->kind == MALLOCTAP_PROBE_BLOCKED || ret->kind == MALLOCTAP_PROBE_PREEMPTED;
+    return ret->certain ? PROBE_MOVED : PROBE_ALARMED;
 }

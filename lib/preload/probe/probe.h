@@ -17,8 +17,11 @@
 struct probe {
     uint32_t kind; /* enum malloctap_probe */
     uint32_t peak_rss_kib;
+    uint64_t began_ns;
     uint64_t time_ns;
     uint64_t wait_ns;
+    bool watched; /* by probe_watched() */
+    bool certain; /* the call would be recorded whatever was drawn */
 };
 
 /* What the kernel had counted for a thread at some moment. */
@@ -55,6 +58,24 @@ bool probe_asks(void);
  * because it was probed.
  */
 void probe_mark(struct probe_mark *ret, uint64_t lead_ns);
+
+/*
+ * Watching: of every call of a thread it is found whether the thread lost its processor in it, for
+ * one reading of the clock. `known` is what the kernel had counted lately; it is asked again only
+ * after such a loss, be it in a call or between them. To be begun by probe_watch(); false: that
+ * cannot be done here.
+ */
+bool probe_watch(struct probe_mark *known);
+
+enum probe_watched {
+    PROBE_UNMOVED, /* the thread kept its processor; *ret is filled in if that was `wanted` */
+    PROBE_ALARMED, /* a signal came, or code that uses the means of the watch; likewise */
+    PROBE_MOVED,   /* it lost its processor, as *ret tells */
+};
+
+/* probe_call() for a thread that is watched. */
+enum probe_watched probe_watched(struct call *call, struct probe_mark *known, bool wanted,
+                                 struct probe *ret);
 
 /* Hand the call to the backend like call_forward(), errno included, and say what it cost. `mark` is
  * used where there is one, and the pace is such that asking the kernel would be a delay. */

@@ -63,12 +63,13 @@ static uint64_t *name(struct rseq *area)
     return (uint64_t *)((uintptr_t)area + offsetof(struct rseq, rseq_cs));
 }
 
-void switches_watch(void)
+bool switches_watch(void)
 {
     struct rseq *own = area();
     if (own != NULL)
         __atomic_store_n(name(own), (uintptr_t)&section, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return own != NULL;
 }
 
 bool switches_ruled_out(void)
@@ -86,8 +87,9 @@ void switches_init(void)
 {
 }
 
-void switches_watch(void)
+bool switches_watch(void)
 {
+    return false;
 }
 
 bool switches_ruled_out(void)

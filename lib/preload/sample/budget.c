@@ -64,8 +64,11 @@ uint64_t budget_look(struct budget *budget, uint64_t units, uint64_t least, uint
     if (!may_ask || (budget->draws < BUDGET_DRAWS && !first))
         return 0;
     uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
-    if (now > before)
+    if (now > before) {
+        budget->took_ns = before > 0 ? now - before : 0;
+        budget->took_units = budget->units;
         budget->mean = budget_next(budget, now - before, least, most);
+    }
     budget->cpu_ns = now;
     budget->units = budget->draws = 0;
     return before > 0 && now > before ? now - before : 0;

@@ -21,6 +21,7 @@ struct budget {
     uint64_t cpu_ns;  /* of the thread at the last look */
     uint64_t units;   /* drawn since then */
     uint32_t draws;
+    uint64_t took_ns, took_units; /* between the last two looks */
 };
 
 /* The next mean, when the last distances, of so many units together, have taken so much time; from

@@ -145,14 +145,15 @@ static bool holds(const struct bucket *bucket, const void *block)
 bool lives_hold(const void *block)
 {
     struct bucket *buckets = __atomic_load_n(&lives.buckets, __ATOMIC_ACQUIRE);
-    return buckets != NULL && (holds(bucket_of(buckets, block, 0), block) ||
-                               holds(bucket_of(buckets, block, 1), block));
+    return buckets != NULL && lives_maybe(block) &&
+           (holds(bucket_of(buckets, block, 0), block) ||
+            holds(bucket_of(buckets, block, 1), block));
 }
 
 bool lives_take(const void *block, struct life *ret)
 {
     struct bucket *buckets = __atomic_load_n(&lives.buckets, __ATOMIC_ACQUIRE);
-    if (buckets == NULL)
+    if (buckets == NULL || !lives_maybe(block))
         return false;
     if (!take_from(bucket_of(buckets, block, 0), block, ret) &&
         !take_from(bucket_of(buckets, block, 1), block, ret))

@@ -34,10 +34,18 @@ void sample_thread_init(struct thread *thread, const struct malloctap_thread_slo
     orders_begin(thread);
 }
 
-static double weight_of(const struct thread *thread, const struct call *call)
+static double weight_of(const struct thread *thread, const struct call *call,
+                        const struct probe *probe)
 {
+    if (probe->certain)
+        return 1;
     uint64_t bytes = call->op == MALLOCTAP_OP_FREE ? 0 : call->size;
     return exponential_weight(thread->call_units + bytes, thread->orders.mean);
+}
+
+static uint32_t watched(const struct probe *probe)
+{
+    return probe->watched ? MALLOCTAP_SAMPLE_WATCHED : 0;
 }
 
 static bool record(struct thread *thread, const struct malloctap_sample *sample)
@@ -78,8 +86,8 @@ void sample_allocation(struct thread *thread, const struct call *call, const str
         .ticks = recording_ticks(),
         .address = (uintptr_t)call->result,
         .size = call->size,
-        .weight = weight_of(thread, call),
-        .flags = call->result == NULL ? MALLOCTAP_SAMPLE_FAILED : 0,
+        .weight = weight_of(thread, call, probe),
+        .flags = (call->result == NULL ? MALLOCTAP_SAMPLE_FAILED : 0) | watched(probe),
         .probe = probe->kind,
         .time_ns = probe->time_ns,
         .wait_ns = probe->wait_ns,
@@ -99,15 +107,15 @@ void sample_allocation(struct thread *thread, const struct call *call, const str
     }
 }
 
-void sample_free(struct thread *thread, const struct call *call, uint64_t ticks,
-                 const struct probe *measured)
+void sample_free(struct thread *thread, const struct call *call, const struct probe *measured)
 {
     const struct probe settled = settle(thread, MALLOCTAP_OP_FREE, measured), *probe = &settled;
     struct malloctap_sample sample = {
         .head = {MALLOCTAP_RECORD_FREE, MALLOCTAP_OP_FREE, sizeof sample, stacks_take(thread)},
-        .ticks = ticks,
+        .ticks = probe->began_ns / RECORDING_TICK_NS,
         .address = (uintptr_t)call->block,
-        .weight = weight_of(thread, call),
+        .weight = weight_of(thread, call, probe),
+        .flags = watched(probe),
         .probe = probe->kind,
         .time_ns = probe->time_ns,
         .wait_ns = probe->wait_ns,

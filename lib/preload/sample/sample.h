@@ -22,12 +22,10 @@ void sample_thread_init(struct thread *thread, const struct malloctap_thread_slo
 /* Record an allocation that returned, and what it cost. */
 void sample_allocation(struct thread *thread, const struct call *call, const struct probe *probe);
 
-/* Record a free that is over, and what it cost; `ticks`: before it went back. No sample may be
- * taken in between, so that the order of records is that of time. Before the call nothing is done
- * that can be done after it: a delay there would make the call meet another state of the
- * allocator's locks. */
-void sample_free(struct thread *thread, const struct call *call, uint64_t ticks,
-                 const struct probe *probe);
+/* Record a free that is over, and what it cost. No sample may be taken in between, so that the
+ * order of records is that of time. Before the call nothing is done that can be done after it: a
+ * delay there would make the call meet another state of the allocator's locks. */
+void sample_free(struct thread *thread, const struct call *call, const struct probe *probe);
 
 /* Record that a sampled block is about to end, or, by a realloc, just did; `ticks`: before it did.
  */

@@ -55,6 +55,13 @@ struct thread_orders {
     uint32_t draws;      /* of distances since `base` doubled, while it may again */
     uint32_t thinnings;  /* how often `base` may still double */
     bool adapts;         /* the rate does, to what the thread does */
+    bool watches;        /* every call: the limit is LIMIT_SLOW, and `draw_at` is where it was */
+    bool watch_failed;   /* it cannot be watched */
+    uint16_t alarms;     /* for nothing, since the last draw */
+    uint32_t waits_part; /* of the calls drawn lately, those that waited, in 65536ths */
+    uint32_t waits_age;  /* draws until the last wait is long ago */
+    uint32_t trust;      /* draws until sleeping arouses suspicion again */
+    uint64_t sleeps;     /* of the thread, wherever, by the last draw */
     struct budget budget;
 };
 
@@ -69,6 +76,7 @@ struct thread {
     uint64_t live_limit;    /* of one that may have ended, if it lives on; 0: no such doubt */
     uint64_t outside_limit; /* THREAD_INSIDE: the limit to go back to */
     uint64_t draw_at;       /* the next sample is due there: at the limit, or some calls later */
+    uint64_t mark_at;       /* it is prepared there */
     uint64_t drawn_ns;      /* when that was drawn */
     struct probe_mark mark; /* made at that limit */
     uint64_t usual_ns[MALLOCTAP_OPS]; /* of calls that nothing kept, lately; 0: none yet */
@@ -120,7 +128,8 @@ static always_inline bool thread_spend(struct thread *thread, size_t bytes)
 static always_inline bool thread_due(const struct thread *thread, size_t bytes)
 {
     uint64_t limit = thread->limit, sum = thread->spent + thread->call_units + bytes;
-    return sum >= limit && sum >= thread->draw_at && limit > LIMIT_SLOW &&
+    return sum >= limit && sum >= thread->draw_at &&
+           (limit > LIMIT_SLOW || thread->orders.watches) && thread->busy == THREAD_IDLE &&
            thread->orders.mode == MALLOCTAP_MODE_SAMPLE;
 }
 

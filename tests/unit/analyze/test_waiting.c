@@ -53,6 +53,25 @@ static void test_what_was_always_sampled_is_certain(void **state)
     assert_float_equal(interval.high, 750 * 1.2, 1e-9);
 }
 
+/* Where only watched calls were seen waiting, others may have; the more, the more each stands for. */
+static void test_calls_that_were_not_watched_may_have_waited(void **state)
+{
+    double last = 750 * 1.2;
+    for (double weight = 2; weight < 1000; weight *= 4) {
+        struct waiting waiting = {0};
+        struct malloctap_sample one = sample(1, 700), other = sample(1, 50);
+        one.flags = other.flags = MALLOCTAP_SAMPLE_WATCHED;
+        waiting_add_sample(&waiting, &one);
+        waiting_add_sample(&waiting, &other);
+        add(&waiting, weight, 0);
+        struct statistics_interval interval = waiting_interval(&waiting);
+        assert_float_equal(interval.low, 750 / 1.2, 1e-9);
+        assert_true(interval.high > last);
+        last = interval.high;
+    }
+    assert_true(last > 750 * 100);
+}
+
 static void test_no_wait_is_nothing_found_and_nothing_excluded(void **state)
 {
     struct waiting waiting = {0};
@@ -153,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_estimate_is_the_weighted_sum),
         cmocka_unit_test(test_what_was_always_sampled_is_certain),
+        cmocka_unit_test(test_calls_that_were_not_watched_may_have_waited),
         cmocka_unit_test(test_no_wait_is_nothing_found_and_nothing_excluded),
         cmocka_unit_test(test_calls_without_class_say_nothing),
         cmocka_unit_test(test_one_wait_gives_a_wide_interval),

@@ -15,7 +15,7 @@
 
 /* What the rest of the tap says. */
 static uint32_t live;
-static bool asks;
+static bool asks, watchable;
 
 uint32_t lives_count(void)
 {
@@ -25,6 +25,12 @@ uint32_t lives_count(void)
 bool probe_asks(void)
 {
     return asks;
+}
+
+bool probe_watch(struct probe_mark *known)
+{
+    (void)known;
+    return watchable;
 }
 
 static struct malloctap_thread_slot slot;
@@ -214,6 +220,122 @@ static void control_body(void)
     CHECK(thread.orders.mode == MALLOCTAP_MODE_COUNT && thread.call_units >= 1 && limit >= 1);
 }
 
+/* A thread at the default rate whose calls take so long, of which one in so many drawn waits. */
+static void begin_slow(struct thread *thread, uint64_t call_ns, unsigned one_in)
+{
+    begin(thread, "out=x.mtap");
+    asks = watchable = true;
+    thread->orders.budget.took_units = 1000 * thread->call_units;
+    thread->orders.budget.took_ns = 1002 * call_ns;
+    thread->orders.budget.mean = thread->orders.mean = 64 * thread->call_units;
+    for (unsigned call = 0; call < 1000 && one_in > 0; call++)
+        orders_note(thread, true, call % one_in == 0);
+}
+
+static bool watches_next(struct thread *thread)
+{
+    uint64_t limit = orders_next_limit(thread);
+    CHECK((limit == LIMIT_SLOW) == thread->orders.watches);
+    CHECK(thread->draw_at >= thread->mark_at && thread->draw_at > LIMIT_SLOW);
+    return thread->orders.watches;
+}
+
+static void watch_body(void)
+{
+    struct thread thread;
+    budget_init(false); /* what calls take is as said above */
+    begin_slow(&thread, 10000, 100);
+    CHECK(watches_next(&thread) && watches_next(&thread));
+    begin_slow(&thread, 1000, 100); /* too fast */
+    CHECK(!watches_next(&thread));
+    begin_slow(&thread, 10000, 10); /* so many wait that samples tell */
+    CHECK(!watches_next(&thread));
+    begin_slow(&thread, 10000, 0); /* none does */
+    CHECK(!watches_next(&thread));
+    begin_slow(&thread, 100000, 0); /* but it would cost nothing */
+    CHECK(watches_next(&thread));
+    begin_slow(&thread, 10000, 100);
+    watchable = false;
+    CHECK(!watches_next(&thread));
+    begin_slow(&thread, 10000, 100);
+    live = 1000000;
+    CHECK(!watches_next(&thread));
+    live = 0;
+    begin_slow(&thread, 10000, 100);
+    thread.orders.adapts = false; /* a rate was asked for */
+    CHECK(!watches_next(&thread));
+}
+
+static void where_waits_are_few_every_call_is_watched(void **state)
+{
+    (void)state;
+    in_child(watch_body);
+}
+
+/* A wait that was only watched keeps the watch on; with none it ends. */
+static void last_wait_body(void)
+{
+    struct thread thread;
+    budget_init(false);
+    begin_slow(&thread, 10000, 1000);
+    for (unsigned draw = 0; draw < 2000; draw++) {
+        CHECK(watches_next(&thread));
+        if (draw % 200 == 0)
+            orders_note(&thread, false, true);
+    }
+    unsigned more = 0;
+    while (watches_next(&thread))
+        more++;
+    CHECK(more > 10 && more < 300);
+}
+
+static void the_watch_ends_when_nothing_waits(void **state)
+{
+    (void)state;
+    in_child(last_wait_body);
+}
+
+static void suspicion_body(void)
+{
+    struct thread thread;
+    budget_init(false);
+    begin_slow(&thread, 10000, 0);
+    unsigned watched = 0;
+    for (unsigned draw = 0; draw < 2000; draw++) {
+        thread.mark.sleeps++;
+        watched += watches_next(&thread);
+    }
+    CHECK(watched > 2000 / 256 * 8 && watched < 2000 / 256 * 32);
+}
+
+static void who_sleeps_is_watched_now_and_then(void **state)
+{
+    (void)state;
+    in_child(suspicion_body);
+}
+
+/* Others use what the watch rests on. */
+static void alarms_body(void)
+{
+    struct thread thread;
+    budget_init(false);
+    begin_slow(&thread, 10000, 100);
+    CHECK(watches_next(&thread));
+    thread.orders.alarms = 1;
+    CHECK(watches_next(&thread));
+    thread.orders.alarms = 20;
+    for (unsigned draw = 0; draw < 100; draw++) {
+        CHECK(!watches_next(&thread));
+        orders_note(&thread, true, draw % 50 == 0);
+    }
+}
+
+static void a_watch_that_only_gives_alarms_is_given_up(void **state)
+{
+    (void)state;
+    in_child(alarms_body);
+}
+
 /* It samples nothing, at whatever rate, and only looks whether there is something else to do; not
  * more rarely than every so many calls of up to 128 bytes. */
 static void count_body(void)
@@ -260,6 +382,10 @@ int main(void)
         cmocka_unit_test(a_thread_that_calls_rarely_is_sampled_more),
         cmocka_unit_test(samples_are_prepared),
         cmocka_unit_test(preparing_makes_no_sample_due),
+        cmocka_unit_test(where_waits_are_few_every_call_is_watched),
+        cmocka_unit_test(the_watch_ends_when_nothing_waits),
+        cmocka_unit_test(who_sleeps_is_watched_now_and_then),
+        cmocka_unit_test(a_watch_that_only_gives_alarms_is_given_up),
         cmocka_unit_test(counting_looks_rarely),
         cmocka_unit_test(threads_do_as_the_header_says),
         cmocka_unit_test(without_a_file_nothing_is_drawn),

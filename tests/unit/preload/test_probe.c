@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
@@ -272,6 +273,56 @@ static void slow_pace_body(void)
     CHECK(some_marked(MALLOCTAP_PROBE_FAULTING, sleep_a_while, touch_new_pages, seldom));
 }
 
+/* ---- watched --------------------------------------------------------------------------------- */
+
+static enum probe_watched watch_work(void (*what)(void), bool wanted, struct probe *ret)
+{
+    struct call call = {CALL_malloc, MALLOCTAP_OP_MALLOC, .size = 1};
+    work = what;
+    enum probe_watched watched = probe_watched(&call, &mark, wanted, ret);
+    CHECK(call.result == &work);
+    return watched;
+}
+
+static bool some_watched(enum probe_watched how, uint32_t kind, void (*between)(void),
+                         void (*what)(void))
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        struct probe probe;
+        between();
+        if (watch_work(what, true, &probe) == how && probe.kind == kind)
+            return probe.watched && probe.certain == (how == PROBE_MOVED);
+    }
+    return false;
+}
+
+static void disturb(int signal)
+{
+    (void)signal;
+}
+
+static void raise_a_signal(void)
+{
+    kill(getpid(), SIGUSR1);
+}
+
+static void watched_body(void)
+{
+    struct probe probe;
+    begin(true);
+    if (!probe_watch(&mark))
+        return;
+    signal(SIGUSR1, disturb);
+    CHECK(some_watched(PROBE_UNMOVED, MALLOCTAP_PROBE_FAST, do_nothing, do_nothing));
+    CHECK(some_watched(PROBE_MOVED, MALLOCTAP_PROBE_BLOCKED, do_nothing, sleep_a_while));
+    CHECK(some_watched(PROBE_UNMOVED, MALLOCTAP_PROBE_FAST, sleep_a_while, do_nothing));
+    CHECK(some_watched(PROBE_MOVED, MALLOCTAP_PROBE_BLOCKED, sleep_twice, sleep_a_while));
+    CHECK(some_watched(PROBE_ALARMED, MALLOCTAP_PROBE_FAST, sleep_a_while, raise_a_signal));
+    for (int i = 0; i < 100; i++)
+        CHECK(watch_work(sleep_a_while, false, &probe) == PROBE_MOVED && probe.certain &&
+              probe.wait_ns + recording_header()->probe_cost_ns >= (uint64_t)nap.tv_nsec);
+}
+
 #define PROBE_TESTS(X)                                                                             \
     X(a_call_that_just_works_is_fast, fast_body)                                                   \
     X(a_call_that_sleeps_is_blocked_and_waits, blocked_body)                                       \
@@ -279,6 +330,7 @@ static void slow_pace_body(void)
     X(a_call_that_loses_the_processor_is_preempted, preempted_body)                                \
     X(what_came_after_the_mark_is_not_the_calls, marked_body)                                      \
     X(at_a_slow_pace_the_kernel_is_asked_again, slow_pace_body)                                    \
+    X(what_is_watched_is_known_for_sure, watched_body)                                    \
     X(where_the_kernel_may_not_be_asked_calls_are_timed_only, unclassed_body)                      \
     X(before_the_start_nothing_is_probed, unprobed_body)                                           \
     X(errno_is_the_calls_own, errno_body)                                                          \
