@@ -4,11 +4,17 @@
 How good the figures are is for waiting_truth.py to say, which takes longer; here only what can fail
 for no other reason than a broken probe.
 """
+import math
+
 from waiting_truth import *
 
 # Most calls are sampled, so that what few of them do is seen whatever else the machine does.
 MOST_CALLS = {"calls": 1, "bytes": 128}
 CONTENDED = (4, 600, 1000, 200000)  # a call holds the lock far longer than its thread thinks
+
+
+# Threads that wait seldom, and call so rarely that at the default rate every call is watched.
+RARELY = (4, 20000, 10000, 20000)
 
 
 def check_none_waits(estimate, what):
@@ -49,6 +55,27 @@ def test_frees_are_probed_too(place):
 
 def test_operators_are_probed_too(place):
     check_all_kinds_wait(place, 1, "new")
+
+
+def waits_recorded(place, **tap_options):
+    """Waits in the recording to those that the allocator saw sleep; all its calls to those that were made."""
+    recording, sites = run_waiters(place, RARELY, **tap_options)
+    counted = view("threads", recording)["totals"]
+    rows = view("stacks", recording, "--op", "all", "-n", "0")["stacks"]
+    calls = sum(row["calls"] for row in rows)
+    error = math.sqrt(sum(row["calls_stderr"] ** 2 for row in rows))
+    made = sum(counted[op] for op in ("malloc", "calloc", "realloc", "aligned", "free"))
+    check(abs(calls - made) < 6 * error, f"{calls} ± {error} calls estimated, {made} made")
+    recorded = estimates(recording)[None]["blocked"]
+    recording.unlink()
+    return recorded, total(sites, "slept")
+
+
+def test_where_few_calls_wait_nearly_all_waits_are_recorded(place):
+    recorded, slept = waits_recorded(place)
+    check(slept > 100 and recorded > slept / 4, f"{recorded} of {slept} waits recorded")
+    recorded, slept = waits_recorded(place, calls=64)
+    check(recorded < slept / 4, f"{recorded} of {slept} waits recorded at a rate that was asked for")
 
 
 def test_one_thread_never_waits(place):
