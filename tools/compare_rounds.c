@@ -48,6 +48,7 @@ static void side_run(const struct compare *compare, const char *option, const ch
     struct runner_plan plan = {.path = "/bin/sh",
                                .argv = argv,
                                .input = "/dev/null",
+                               .apart = true,
                                .timeout_ns = compare->plan.timeout_ns,
                                .grace_ns = compare->plan.grace_ns};
     struct runner_result done;

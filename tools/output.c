@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,12 +37,33 @@ static int directory_resolve(const char *file, char *ret, char *message, size_t 
                  directory, strerror(errno));
         return -1;
     }
-    if (access(ret, W_OK | X_OK)) {
-        snprintf(message, size, "%s: directory %s: %s; write elsewhere with -o FILE", file, ret,
-                 strerror(errno));
-        return -1;
-    }
     return 0;
+}
+
+/* A recording begins with so much; what a full disk has no room for later is counted in it. */
+#define FIRST_BYTES (64u << 10)
+
+/* Not by its permissions: what they allow may still fail. */
+static int directory_try(const char *directory, char *message, size_t size)
+{
+    char path[PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/.malloctap.XXXXXX", directory);
+    int file = mkostemp(path, O_CLOEXEC), error = errno;
+    if (file >= 0) {
+        /* A limit on the size of files is the recording's to cope with. */
+        void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+        bool full = fallocate(file, 0, 0, FIRST_BYTES) < 0 && (errno == ENOSPC || errno == EDQUOT);
+        error = full ? errno : 0;
+        signal(SIGXFSZ, before);
+        unlink(path);
+        close(file);
+    }
+    if (error)
+        snprintf(message, size,
+                 "%s: no recording can be written there: %s; write elsewhere with "
+                 "-o FILE",
+                 directory, strerror(error));
+    return error ? -1 : 0;
 }
 
 /* Not through a symbolic link: that would remove what the link's owner, not the user, has named. */
@@ -58,9 +80,25 @@ static bool is_recording(const char *path)
     return ret;
 }
 
+/* The process that is still writing the recording; 0: none is. */
+static uint32_t writer_of(const char *path)
+{
+    struct malloctap_recording *recording;
+    struct malloctap_error unreadable;
+    if (malloctap_recording_open(path, &recording, &unreadable))
+        return 0;
+    const struct malloctap_header *header = malloctap_recording_header(recording);
+    bool ended =
+        header->state == MALLOCTAP_STATE_FINISHED || malloctap_recording_orphaned(recording);
+    uint32_t pid = ended ? 0 : header->pid;
+    malloctap_recording_close(recording);
+    return pid;
+}
+
 static int way_clear(const char *path, bool force, char *message, size_t size)
 {
     struct stat status;
+    uint32_t writer;
     if (lstat(path, &status))
         return 0;
     if (S_ISDIR(status.st_mode))
@@ -71,6 +109,9 @@ static int way_clear(const char *path, bool force, char *message, size_t size)
                  path);
     else if (!force)
         snprintf(message, size, "%s: exists; -f replaces it, or choose another name", path);
+    else if ((writer = writer_of(path)))
+        snprintf(message, size, "%s: process %u is still writing it; choose another name", path,
+                 writer);
     else if (unlink(path))
         snprintf(message, size, "%s: cannot be replaced: %s; choose another name", path,
                  strerror(errno));
@@ -106,7 +147,8 @@ int output_prepare(struct tap *tap, const char *file, const char *program, bool 
             name, OUTPUT_MAX);
         return -1;
     }
-    if (file && way_clear(tap->output, force, message, size))
+    if ((file && way_clear(tap->output, force, message, size)) ||
+        directory_try(directory, message, size))
         return -1;
     tap_set(tap, "fresh", "yes"); /* children need not explain why they record beside it */
     return 0;

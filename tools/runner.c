@@ -261,7 +261,8 @@ static void end_judge(struct run *run)
     else if (!exited && !(asked && (state.si_status == SIGTERM || state.si_status == SIGKILL)))
         fail(run, "was ended by signal %d (%s)", state.si_status, strsignal(state.si_status));
     else if (exited && !asked && state.si_status && !run->plan->any_exit_status)
-        fail(run, "ended with exit status %d (-i: count such runs)", state.si_status);
+        fail(run, "ended with exit status %d%s", state.si_status,
+             run->plan->apart ? "" : " (-i: count such runs)");
 }
 
 static double timeval_ns(struct timeval time)

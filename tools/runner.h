@@ -27,6 +27,7 @@ struct runner_plan {
     uint64_t timeout_ns;  /* 0: none */
     uint64_t grace_ns;    /* from SIGTERM to SIGKILL */
     bool any_exit_status; /* one that is not 0 is no failure */
+    bool apart; /* not a run of what is compared: no option counts it all the same */
 };
 
 enum { RUNNER_FAILURE_MAX = 256 };

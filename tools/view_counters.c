@@ -118,8 +118,9 @@ uint64_t view_unrecorded(const struct malloctap_recording *recording, uint64_t u
     malloctap_recording_totals(recording, &totals);
     bool lost_later =
         header->lost_since && malloctap_recording_ns(recording, header->lost_since) > until_ns;
-    return totals.uncounted +
-           (lost_later ? 0 : header->lost.records_no_space + totals.samples_lost);
+    /* A call whose record found no space is counted as both. */
+    uint64_t no_space = header->lost.records_no_space, calls = totals.samples_lost;
+    return totals.uncounted + (lost_later ? 0 : no_space > calls ? no_space : calls);
 }
 
 uint64_t view_under_way(const struct malloctap_recording *recording, uint32_t tid)

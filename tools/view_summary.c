@@ -155,7 +155,10 @@ static void print_hottest(const struct summary *summary, FILE *out)
     }
     const struct view_stacks *hottest = &summary->hottest;
     if (!hottest->ranking.count) {
-        fputs("No call was sampled: too few, or too small.\n", out);
+        fputs(view_unrecorded(summary->recording, UINT64_MAX)
+                  ? "No sample is here: those that were taken found no space.\n"
+                  : "No call was sampled: too few, or too small.\n",
+              out);
         return;
     }
     if (hottest->aggregate.partial)
@@ -209,8 +212,8 @@ static void print_next(const struct summary *summary, FILE *out)
         const char *command;
         bool useful;
     } next[] = {
-        {"stacks", true},
-        {"stacks --by bytes", true},
+        {"stacks", summary->has_hottest},
+        {"stacks --by bytes", summary->has_hottest},
         {"stacks --by time --op all", summary->threads.total_cost.samples},
         {"stacks --by wait --op all", !isnan(summary->waited_ns.low)},
         {"leaks", logged},

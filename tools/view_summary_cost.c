@@ -90,6 +90,9 @@ static void print_waiting(const struct summary *summary, FILE *out)
     fputc('\n', out);
 }
 
+/* Of fewer a share says little. */
+#define FEW_SAMPLES 10u
+
 static void print_other_classes(const struct summary *summary, FILE *out)
 {
     const struct aggregate_class *faulting = class_of(summary, MALLOCTAP_PROBE_FAULTING);
@@ -105,7 +108,7 @@ static void print_other_classes(const struct summary *summary, FILE *out)
     if (class_of(summary, MALLOCTAP_PROBE_UNCLASSED)->samples)
         fprintf(out, "; %s may have waited, which is not known",
                 calls_share(summary, MALLOCTAP_PROBE_UNCLASSED).text);
-    fputc('\n', out);
+    fputs(summary->cost.aggregate.waiting.classed < FEW_SAMPLES ? " (a rough guess)\n" : "\n", out);
 }
 
 /* A standard error of a share that says hardly more than that it is between nothing and all. */
@@ -127,7 +130,9 @@ void summary_print_cost(const struct summary *summary, FILE *out)
     fprintf(out, "  thread time  %s in the allocator%s",
             rough ? emit_percent(all.value).text : view_estimate(all, emit_percent).text,
             rough ? " (a rough guess)" : "");
-    if (!isnan(share->estimate))
+    if (share->estimate <= 0)
+        fputs(", none seen waiting there", out);
+    else if (!isnan(share->estimate))
         fprintf(out, ", %s waiting there", emit_percent(share->estimate).text);
     if (share->high > share->low)
         fprintf(out, " (95 %%: %s to %s%s)", emit_percent(share->low).text,

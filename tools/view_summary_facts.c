@@ -32,10 +32,13 @@ static double at_most(double value, double most)
     return value > most ? most : value;
 }
 
-/* `range`: of the interval, as multiples of the estimate. */
+/* `range`: of the interval, as multiples of the estimate. The more that exceeds what is possible,
+ * the more does its lower end: sampled calls then waited more than others because they were probed.
+ */
 static struct waited waited(double estimate, struct statistics_interval range, double most)
 {
-    return (struct waited){at_most(estimate, most), at_most(estimate * range.low, most),
+    double excess = fmax(1, estimate / most);
+    return (struct waited){at_most(estimate, most), estimate * range.low / (excess * excess),
                            at_most(estimate * range.high, most)};
 }
 

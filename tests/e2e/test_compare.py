@@ -273,6 +273,7 @@ def test_setup_and_cleanup(place):
     check_exit(done, 2, "compare with a setup that fails")
     for words in (b"--setup ended with exit status 5", b"| cannot"):
         check(words in done.stderr, f"{words} is not said: {done.stderr}")
+    check(b"-i:" not in done.stderr, "an option is named that does not count a setup that failed")
     check(not (place / "ran").exists(), "the program was run after a setup that failed")
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Whatever is wrong is said in one line, with exit status 2, and no program is started half tapped."""
 import json
+import os
 import struct
+import subprocess
 
 from harness import *
 
@@ -69,6 +71,36 @@ def test_existing_output(place):
     check_refused(place, ["-o", recording, *marking(place)], "a foreign file is in the way")
     check_refused(place, ["-f", "-o", recording, *marking(place)], "a foreign file, with -f")
     check_equal(recording.read_text(), "not a recording", "the foreign file")
+
+
+def test_output_that_is_being_written(place):
+    recording = place / "x.mtap"
+    with subprocess.Popen(["cat"], env={**os.environ, **tapped(recording)}, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as writer:
+        writer.stdin.write(b"x\n")
+        writer.stdin.flush()
+        writer.stdout.readline()
+        before = recording.stat().st_ino
+        check_refused(place, ["-f", "-o", recording, *marking(place)], "another process writes it")
+        check_equal(recording.stat().st_ino, before, "the recording")
+        writer.communicate()
+    done = run([MALLOCTAP, "run", "-q", "-f", "-o", recording, "--", "true"], place)
+    check_exit(done, 0, "a recording that is finished")
+
+
+def test_places_where_nothing_can_be_written(place):
+    check_refused(place, ["-o", "/proc/x.mtap", *marking(place)], "no place for files")
+    full = place / "full"
+    full.mkdir()
+    done = run(["unshare", "-rm", "sh", "-c",
+                f"mount -t tmpfs -o size=64k tmpfs {full} || exit 77; head -c 60000 /dev/zero >{full}/fill\n"
+                f"{MALLOCTAP} run -o {full}/x.mtap -- touch {place}/started"], place)
+    if done.returncode == 77 or b"unshare failed" in done.stderr:
+        raise Skip("no file system can be mounted here")
+    check_exit(done, 2, "a full disk")
+    check_one_line(done.stderr, "a full disk")
+    check(b"No space left" in done.stderr, f"a full disk: {done.stderr}")
+    check(not (place / "started").exists(), "the program was started on a full disk")
 
 
 def test_recordings_that_go_away(place):
