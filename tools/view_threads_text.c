@@ -73,22 +73,37 @@ static void print_counters(const struct view_threads *view, FILE *out)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static void share_cell(struct emit_table *table, struct estimate share)
+static void most_cell(struct emit_table *table, struct emit_text most)
 {
-    bool known = !isnan(share.value);
-    emit_table_cell(table, known ? view_estimate(view_at_most_all(share), emit_percent).text : "");
+    char text[sizeof most.text + 16];
+    snprintf(text, sizeof text, "at most %s", most.text);
+    emit_table_cell(table, text);
 }
 
-static void cost_row(struct emit_table *table, uint32_t tid, const char *name,
-                     const struct view_cost *cost, uint64_t lifetime_ns)
+/* A time and its share of the thread's life. An estimate from few long calls may come out at more
+ * than is possible: then the limit is all that is known. `most_ns` 0: there is none. */
+static void time_cells(struct emit_table *table, struct estimate ns, bool known,
+                       uint64_t lifetime_ns, uint64_t most_ns)
 {
-    bool known = cost->samples, waits = cost->classed;
+    struct estimate share = view_share(ns, known, lifetime_ns);
+    if (known && most_ns && ns.value > (double)most_ns) {
+        most_cell(table, emit_duration((double)most_ns));
+        most_cell(table, emit_percent((double)most_ns / (double)lifetime_ns));
+        return;
+    }
+    emit_table_cell(table, known ? view_estimate(ns, emit_duration).text : "-");
+    emit_table_cell(table, isnan(share.value) ? "" : view_estimate(share, emit_percent).text);
+}
+
+/* `thread` NULL: of several. */
+static void cost_row(struct emit_table *table, uint32_t tid, const char *name,
+                     const struct view_cost *cost, const struct view_thread *thread)
+{
+    uint64_t lifetime_ns = thread ? thread->lifetime_ns : 0;
     name_cells(table, tid, name);
     emit_table_cell(table, emit_count((double)cost->samples).text);
-    emit_table_cell(table, known ? view_estimate(cost->time_ns, emit_duration).text : "-");
-    share_cell(table, view_share(cost->time_ns, known, lifetime_ns));
-    emit_table_cell(table, waits ? view_estimate(cost->wait_ns, emit_duration).text : "-");
-    share_cell(table, view_share(cost->wait_ns, waits, lifetime_ns));
+    time_cells(table, cost->time_ns, cost->samples, lifetime_ns, lifetime_ns);
+    time_cells(table, cost->wait_ns, cost->classed, lifetime_ns, thread ? thread->off_ns : 0);
 }
 
 static void print_costs(const struct view_threads *view, FILE *out)
@@ -103,11 +118,11 @@ static void print_costs(const struct view_threads *view, FILE *out)
           out);
     for (size_t i = 0; i < view->count; i++) {
         const struct view_thread *thread = &view->rows[i];
-        cost_row(table, thread->slot.tid, thread->slot.name, &thread->cost, thread->lifetime_ns);
+        cost_row(table, thread->slot.tid, thread->slot.name, &thread->cost, thread);
     }
     if (view->exited)
-        cost_row(table, 0, view_exited_name(view).text, &view->exited_cost, 0);
-    cost_row(table, 0, "total", &view->total_cost, 0);
+        cost_row(table, 0, view_exited_name(view).text, &view->exited_cost, NULL);
+    cost_row(table, 0, "total", &view->total_cost, NULL);
     emit_table_print(table, out);
     emit_table_destroy(table);
     view_threads_print_probed(view, "", out);
