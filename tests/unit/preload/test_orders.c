@@ -257,10 +257,14 @@ static void watch_body(void)
     begin_slow(&thread, 10000, 100);
     watchable = false;
     CHECK(!watches_next(&thread));
-    begin_slow(&thread, 10000, 100);
+    begin_slow(&thread, 100000, 0);
     live = 1000000;
     CHECK(!watches_next(&thread));
     live = 0;
+    asks = false; /* not yet, or never */
+    CHECK(!watches_next(&thread));
+    asks = true;
+    CHECK(watches_next(&thread));
     begin_slow(&thread, 10000, 100);
     thread.orders.adapts = false; /* a rate was asked for */
     CHECK(!watches_next(&thread));

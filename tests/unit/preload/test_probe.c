@@ -306,6 +306,12 @@ static void raise_a_signal(void)
     kill(getpid(), SIGUSR1);
 }
 
+static void work_after_a_signal(void)
+{
+    raise_a_signal();
+    work_a_while();
+}
+
 static void watched_body(void)
 {
     struct probe probe;
@@ -318,9 +324,14 @@ static void watched_body(void)
     CHECK(some_watched(PROBE_UNMOVED, MALLOCTAP_PROBE_FAST, sleep_a_while, do_nothing));
     CHECK(some_watched(PROBE_MOVED, MALLOCTAP_PROBE_BLOCKED, sleep_twice, sleep_a_while));
     CHECK(some_watched(PROBE_ALARMED, MALLOCTAP_PROBE_FAST, sleep_a_while, raise_a_signal));
-    for (int i = 0; i < 100; i++)
+    int alarms = 0;
+    for (int i = 0; i < 100; i++) {
         CHECK(watch_work(sleep_a_while, false, &probe) == PROBE_MOVED && probe.certain &&
               probe.wait_ns + recording_header()->probe_cost_ns >= (uint64_t)nap.tv_nsec);
+        /* What one call did is not the next one's either. */
+        alarms += watch_work(work_after_a_signal, false, &probe) == PROBE_ALARMED;
+    }
+    CHECK(alarms > 50);
 }
 
 #define PROBE_TESTS(X)                                                                             \
