@@ -65,7 +65,7 @@ uint64_t budget_look(struct budget *budget, uint64_t units, uint64_t least, uint
         return 0;
     uint64_t now = thread_cpu_ns(), before = budget->cpu_ns;
     if (now > before) {
-        budget->took_ns = before > 0 ? now - before : 0;
+        budget->took_ns = now - before;
         budget->took_units = budget->units;
         budget->mean = budget_next(budget, now - before, least, most);
     }

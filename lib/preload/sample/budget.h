@@ -16,12 +16,12 @@
 #define BUDGET_DRAWS 8u
 
 struct budget {
-    uint64_t mean;    /* of the units between samples */
+    uint64_t mean;     /* of the units between samples */
     uint64_t apart_ns; /* processor time there should be between samples */
-    uint64_t cpu_ns;  /* of the thread at the last look */
-    uint64_t units;   /* drawn since then */
+    uint64_t cpu_ns;   /* of the thread at the last look */
+    uint64_t units;    /* drawn since then */
     uint32_t draws;
-    uint64_t took_ns, took_units; /* between the last two looks */
+    uint64_t took_ns, took_units; /* between the last two looks, at first since the thread began */
 };
 
 /* The next mean, when the last distances, of so many units together, have taken so much time; from
