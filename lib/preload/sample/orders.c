@@ -113,9 +113,10 @@ static void obey(struct thread *thread)
 /* A sample is prepared so many calls before it is due. */
 #define MARK_CALLS 16u
 
+/* Not where the thread waits: waits are few, and it has the time. */
 static void thin_out(struct thread_orders *orders)
 {
-    if (orders->thinnings > 0 && unlikely(++orders->draws > DRAWS_A_MEAN)) {
+    if (orders->thinnings > 0 && orders->waits_age == 0 && unlikely(++orders->draws > DRAWS_A_MEAN)) {
         orders->draws = 1;
         orders->thinnings--;
         if (orders->budget.mean == orders->base)

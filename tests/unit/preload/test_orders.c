@@ -44,7 +44,8 @@ static void begin(struct thread *thread, const char *options)
     orders_begin(thread);
 }
 
-/* The default rate halves after 512 draws, four times; a rate that was asked for stays. */
+/* The default rate halves after 512 draws, four times, if none waits; a rate that was asked for
+ * stays. */
 static void rate_body(void)
 {
     struct thread thread;
@@ -56,6 +57,13 @@ static void rate_body(void)
         CHECK(thread.orders.mean == first << halved);
         CHECK(thread.orders.budget.apart_ns == (uint64_t)ORDERS_APART_NS << halved);
     }
+    orders_begin(&thread);
+    for (unsigned draw = 0; draw < 512 * 10; draw++) {
+        if (draw % 100 == 0)
+            orders_note(&thread, true, true);
+        orders_next_limit(&thread);
+    }
+    CHECK(thread.orders.mean == first);
     config_read("calls=4096", NULL);
     orders_begin(&thread);
     for (unsigned draw = 0; draw < 512 * 10; draw++)
