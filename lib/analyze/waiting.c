@@ -72,8 +72,8 @@ static double gamma_quantile(double mean, double variance, double normal_quantil
     return root > 0 ? mean * root * root * root : 0;
 }
 
-/* Where the waits seen are all of calls that were watched, those of the others may have been missed:
- * one more would be a typical one, and stand for as many as a call among them does. */
+/* Where the waits seen are all of calls that were watched, those of the others may have been
+ * missed: one more would be a typical one, and stand for as many as a call among them does. */
 static double unwatched_wait(const struct waiting *waiting)
 {
     if (waiting->unwatched <= 0 || waiting->blocked == 0)

@@ -19,15 +19,15 @@
 
 /* Sums over samples; valid when zero. Those of disjoint sets of calls can be added. */
 struct waiting {
-    uint64_t classed;      /* samples of which it is known whether they waited */
-    uint64_t blocked;      /* of these, those that did */
-    double seen_ns;        /* waited in the sampled calls themselves */
-    double unseen_ns;      /* in the calls that they stand for beside themselves: weight - 1 each */
-    double variance;       /* of the sum of both */
-    double largest_ns;     /* most that one more wait may be expected to add to unseen_ns */
-    double unwatched;      /* calls of which only those drawn are known: sum of weights, */
+    uint64_t classed;  /* samples of which it is known whether they waited */
+    uint64_t blocked;  /* of these, those that did */
+    double seen_ns;    /* waited in the sampled calls themselves */
+    double unseen_ns;  /* in the calls that they stand for beside themselves: weight - 1 each */
+    double variance;   /* of the sum of both */
+    double largest_ns; /* most that one more wait may be expected to add to unseen_ns */
+    double unwatched;  /* calls of which only those drawn are known: sum of weights, */
     double unwatched_squares; /* and of their squares */
-    double largest_weight; /* of a classed sample */
+    double largest_weight;    /* of a classed sample */
 };
 
 void waiting_add_sample(struct waiting *to, const struct malloctap_sample *sample);

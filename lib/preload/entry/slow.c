@@ -11,6 +11,7 @@
 #include <sample/orders.h>
 #include <sample/sample.h>
 #include <sample/stacks.h>
+#include <sample/watch.h>
 #include <sys.h>
 #include <thread/thread.h>
 
@@ -214,7 +215,8 @@ static void log_alloc(struct thread *thread, struct call *call)
     errno = error;
 }
 
-/* Prepare the sample that is due; the limit until then, which is `limit` if every call is watched. */
+/* Prepare the sample that is due; the limit until then, which is `limit` if every call is watched.
+ */
 static uint64_t mark(struct thread *thread, uint64_t limit)
 {
     double units_a_ns = (double)thread->spent / (double)(recording_now_ns() - thread->drawn_ns + 1);
@@ -258,7 +260,7 @@ static void sample_alloc(struct thread *thread, struct call *call)
         conclude_sampled(thread, call, &life, ended_at);
     if (recorded) {
         sample_allocation(thread, call, &probe);
-        orders_note(thread, drawn, probe.kind == MALLOCTAP_PROBE_BLOCKED);
+        watch_note(thread, drawn, probe.kind == MALLOCTAP_PROBE_BLOCKED);
     }
     if (turn == TURN_MARK)
         limit = mark(thread, limit);
@@ -309,10 +311,11 @@ static void forward_probed_free(struct thread *thread, struct call *call, bool d
     if (!recorded)
         return;
     sample_free(thread, call, &probe);
-    orders_note(thread, drawn, probe.kind == MALLOCTAP_PROBE_BLOCKED);
+    watch_note(thread, drawn, probe.kind == MALLOCTAP_PROBE_BLOCKED);
 }
 
-/* What is recorded of every block is, before it goes back. True: the call was probed and is made. */
+/* What is recorded of every block is, before it goes back. True: the call was probed and is made.
+ */
 static bool record_free(struct thread *thread, struct call *call)
 {
     bool logged = thread->orders.mode == MALLOCTAP_MODE_LOG;

@@ -16,9 +16,9 @@
 /* Find the areas. Until then, and where the C library has registered none, nothing is known. */
 void switches_init(void);
 
-/* Begin to watch the calling thread, if that is possible; later, whether it has surely been at work on its processor all
- * the time. False: it was off it, or a signal came, or there is no telling: no area, or code in
- * between that has sections of its own. A pair of these does not nest. */
+/* Begin to watch the calling thread, if that is possible; later, whether it has surely been at work
+ * on its processor all the time. False: it was off it, or a signal came, or there is no telling: no
+ * area, or code in between that has sections of its own. A pair of these does not nest. */
 bool switches_watch(void);
 bool switches_ruled_out(void);
 

@@ -50,7 +50,9 @@ void lives_mark(const void *from, size_t size);
  */
 bool lives_add(const void *block, const struct life *life);
 
-/* How many blocks are in the table. */
+/* How many blocks are in the table. From LIVES_MANY on no more than need be should be added: for
+ * each of them more frees have to look whether it is theirs. */
+#define LIVES_MANY 2048u
 uint32_t lives_count(void);
 
 /* Whether a block is in the table, for who got here by a neighbour's mark. */

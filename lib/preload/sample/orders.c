@@ -3,6 +3,7 @@
 
 #include "exponential.h"
 #include "lives.h"
+#include "watch.h"
 
 #include <config/config.h>
 #include <probe/probe.h>
@@ -17,10 +18,8 @@
 #define DRAWS_A_MEAN 512u
 #define THINNINGS 4u
 
-/* One that calls little is sampled more, up to one call in so many, as long as few of the blocks
- * are still allocated: for each of them more frees have to look whether it is theirs. */
+/* One that calls little is sampled more, up to one call in so many. */
 #define CALLS_LEAST 16u
-#define LIVES_MOST 2048u
 
 /* How often a thread that only counts looks for other orders. */
 #define LOOK_CALLS 65536u
@@ -116,7 +115,8 @@ static void obey(struct thread *thread)
 /* Not where the thread waits: waits are few, and it has the time. */
 static void thin_out(struct thread_orders *orders)
 {
-    if (orders->thinnings > 0 && orders->waits_age == 0 && unlikely(++orders->draws > DRAWS_A_MEAN)) {
+    if (orders->thinnings > 0 && orders->waits_age == 0 &&
+        unlikely(++orders->draws > DRAWS_A_MEAN)) {
         orders->draws = 1;
         orders->thinnings--;
         if (orders->budget.mean == orders->base)
@@ -141,74 +141,8 @@ static void look(struct thread *thread)
 static void adapt(struct thread *thread)
 {
     struct thread_orders *orders = &thread->orders;
-    bool affords = orders->budget.mean < orders->base && lives_count() < LIVES_MOST;
+    bool affords = orders->budget.mean < orders->base && lives_count() < LIVES_MANY;
     orders->mean = affords ? orders->budget.mean : orders->base;
-}
-
-/*
- * Where calls are rare every call is watched, and where some wait, also if they are less so. What
- * lost the processor is then recorded for sure, and stands for itself alone; all else is for those
- * that are drawn, as ever. So the waiting of such a thread is known, not estimated. Where many wait
- * samples tell enough, and to record each wait would be too much.
- */
-#define WATCH_WAITING_NS 4000u /* processor time a call, at least */
-#define WATCH_NS 50000u
-#define WATCH_FUTILE 8u
-#define WAITS_AGE 256u
-#define SUSPECT_AGE 16u
-#define PART_ONE 65536u
-#define PART_MEMORY 64u
-
-void orders_note(struct thread *thread, bool drawn, bool waited)
-{
-    uint32_t *part = &thread->orders.waits_part;
-    if (waited)
-        thread->orders.waits_age = WAITS_AGE;
-    if (drawn)
-        *part -= (*part + PART_MEMORY - 1) / PART_MEMORY;
-    if (drawn && waited)
-        *part += PART_ONE / PART_MEMORY;
-}
-
-/* Who sleeps at all may do so in the allocator: that is found out by watching for a while, now and
- * then. */
-static void suspect(struct thread_orders *orders, uint64_t sleeps)
-{
-    bool slept = sleeps != orders->sleeps;
-    orders->sleeps = sleeps;
-    orders->trust -= orders->trust > 0;
-    orders->waits_age -= orders->waits_age > 0;
-    if (!slept || orders->trust > 0 || orders->waits_age > 0)
-        return;
-    orders->waits_age = SUSPECT_AGE;
-    orders->trust = WAITS_AGE;
-}
-
-static bool takes_long(const struct thread *thread)
-{
-    const struct budget *budget = &thread->orders.budget;
-    uint64_t call_ns = thread->orders.waits_age > 0 ? WATCH_WAITING_NS : WATCH_NS;
-    return budget->took_ns >= call_ns * (budget->took_units / thread->call_units + 1);
-}
-
-static bool wants_watch(const struct thread *thread)
-{
-    const struct thread_orders *orders = &thread->orders;
-    bool few = (uint64_t)orders->waits_part * orders->mean <= 2 * PART_ONE * thread->call_units;
-    return orders->mode == MALLOCTAP_MODE_SAMPLE && orders->adapts && !orders->watch_failed &&
-           few && takes_long(thread) && lives_count() < LIVES_MOST;
-}
-
-static void choose_watch(struct thread *thread)
-{
-    struct thread_orders *orders = &thread->orders;
-    orders->watch_failed = orders->watch_failed || orders->alarms >= WATCH_FUTILE;
-    orders->alarms = 0;
-    suspect(orders, thread->mark.sleeps);
-    bool wanted = probe_asks() && wants_watch(thread);
-    if (wanted && !orders->watches)
-        orders->watch_failed = !probe_watch(&thread->mark);
-    orders->watches = wanted && !orders->watch_failed;
 }
 
 uint64_t orders_next_limit(struct thread *thread)
@@ -235,6 +169,6 @@ uint64_t orders_next_limit(struct thread *thread)
     thread->mark.at_ns = 0;
     if (prepares)
         thread->drawn_ns = recording_now_ns();
-    choose_watch(thread);
+    watch_choose(thread);
     return thread->orders.watches ? LIMIT_SLOW : thread->mark_at;
 }

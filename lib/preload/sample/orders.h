@@ -20,9 +20,6 @@ void orders_begin(struct thread *thread);
 /* Whether there are other orders than those the thread follows. */
 bool orders_changed(const struct thread *thread);
 
-/* A call has been recorded, drawn or only watched: did it wait? */
-void orders_note(struct thread *thread, bool drawn, bool waited);
-
 /* Look at the orders in force; returns the thread's next limit. */
 uint64_t orders_next_limit(struct thread *thread);
 

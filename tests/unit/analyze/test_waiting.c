@@ -53,7 +53,8 @@ static void test_what_was_always_sampled_is_certain(void **state)
     assert_float_equal(interval.high, 750 * 1.2, 1e-9);
 }
 
-/* Where only watched calls were seen waiting, others may have; the more, the more each stands for. */
+/* Where only watched calls were seen waiting, others may have; the more, the more each stands for.
+ */
 static void test_calls_that_were_not_watched_may_have_waited(void **state)
 {
     double last = 750 * 1.2;

@@ -9,6 +9,7 @@
 #include <sample/exponential.h>
 #include <sample/lives.h>
 #include <sample/orders.h>
+#include <sample/watch.h>
 #include <thread/thread.h>
 
 #include <time.h>
@@ -60,7 +61,7 @@ static void rate_body(void)
     orders_begin(&thread);
     for (unsigned draw = 0; draw < 512 * 10; draw++) {
         if (draw % 100 == 0)
-            orders_note(&thread, true, true);
+            watch_note(&thread, true, true);
         orders_next_limit(&thread);
     }
     CHECK(thread.orders.mean == first);
@@ -237,7 +238,7 @@ static void begin_slow(struct thread *thread, uint64_t call_ns, unsigned one_in)
     thread->orders.budget.took_ns = 1002 * call_ns;
     thread->orders.budget.mean = thread->orders.mean = 64 * thread->call_units;
     for (unsigned call = 0; call < 1000 && one_in > 0; call++)
-        orders_note(thread, true, call % one_in == 0);
+        watch_note(thread, true, call % one_in == 0);
 }
 
 static bool watches_next(struct thread *thread)
@@ -293,7 +294,7 @@ static void last_wait_body(void)
     for (unsigned draw = 0; draw < 2000; draw++) {
         CHECK(watches_next(&thread));
         if (draw % 200 == 0)
-            orders_note(&thread, false, true);
+            watch_note(&thread, false, true);
     }
     unsigned more = 0;
     while (watches_next(&thread))
@@ -338,7 +339,7 @@ static void alarms_body(void)
     thread.orders.alarms = 20;
     for (unsigned draw = 0; draw < 100; draw++) {
         CHECK(!watches_next(&thread));
-        orders_note(&thread, true, draw % 50 == 0);
+        watch_note(&thread, true, draw % 50 == 0);
     }
 }
 

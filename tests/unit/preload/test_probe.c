@@ -341,7 +341,7 @@ static void watched_body(void)
     X(a_call_that_loses_the_processor_is_preempted, preempted_body)                                \
     X(what_came_after_the_mark_is_not_the_calls, marked_body)                                      \
     X(at_a_slow_pace_the_kernel_is_asked_again, slow_pace_body)                                    \
-    X(what_is_watched_is_known_for_sure, watched_body)                                    \
+    X(what_is_watched_is_known_for_sure, watched_body)                                             \
     X(where_the_kernel_may_not_be_asked_calls_are_timed_only, unclassed_body)                      \
     X(before_the_start_nothing_is_probed, unprobed_body)                                           \
     X(errno_is_the_calls_own, errno_body)                                                          \
