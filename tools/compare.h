@@ -42,6 +42,7 @@ struct compare {
     uint64_t rounds_max;
     uint64_t for_ns;         /* no new round after this time; 0: only `rounds_max` counts */
     size_t rounds;           /* done, or being done */
+    bool loss_told;          /* that recordings had no space */
     int stopped;             /* by this signal; 0: by nothing */
     const char *keep;        /* directory for the recordings; NULL: none are kept */
     const char *keep_output; /* directory for what the program prints; NULL: shown when it fails */

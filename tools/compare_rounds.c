@@ -25,17 +25,32 @@ const struct compare_item *compare_plain(const struct compare *compare)
 
 /* ---- one run -------------------------------------------------------------------------------- */
 
-/* What the tap saw; a tapped run without a recording was not tapped and must not count. */
-static void recordings_take(const char *path, struct runner_result *result)
+/* What the tap saw; a tapped run without a recording was not tapped and must not count. Returns
+ * whether much of it found no space. */
+static bool recordings_take(const char *path, struct runner_result *result)
 {
     struct output_recordings recordings;
+    bool lost = false;
     output_find(path, 0, &recordings);
     if (!*result->failure && !output_of_process(&recordings, result->pid))
         snprintf(result->failure, sizeof result->failure,
-                 "left no recording: the loader did not load the tap, or it could not write");
+                 "left no recording: the loader did not load the tap, or it could not write (no "
+                 "space?)");
     if (!*result->failure)
-        costs_take(&recordings, &result->measures);
+        lost = costs_take(&recordings, &result->measures);
     output_recordings_deinit(&recordings);
+    return lost;
+}
+
+static void loss_tell(struct compare *compare, const struct compare_progress *progress)
+{
+    if (compare->loss_told)
+        return;
+    compare->loss_told = true;
+    compare_progress_clear(progress);
+    say("records found no space in %s, so times inside malloc are not known; make room there, or set "
+        "%s to another place",
+        compare->keep ? compare->keep : compare->scratch, compare->keep ? "--keep" : "TMPDIR");
 }
 
 /* A command of --setup or --cleanup, which is neither tapped nor measured. */
@@ -106,8 +121,8 @@ static void item_run(struct compare *compare, struct compare_item *item, size_t 
     if (!*result.failure) {
         shown = output;
         runner_run(&compare->plan, &item->tap, output, &result);
-        if (!result.interrupted && *item->tap.library)
-            recordings_take(item->tap.output, &result);
+        if (!result.interrupted && *item->tap.library && recordings_take(item->tap.output, &result))
+            loss_tell(compare, progress);
     }
     bool failed = *result.failure;
     side_run(compare, "--cleanup", compare->cleanup, command_output, &result);

@@ -224,7 +224,7 @@ static size_t processes(const struct output_recordings *recordings)
 
 /* ---- all of a run --------------------------------------------------------------------------- */
 
-void costs_take(const struct output_recordings *recordings, struct measures *ret)
+bool costs_take(const struct output_recordings *recordings, struct measures *ret)
 {
     struct costs costs = {0};
     struct change *changes = memory_zeroed(2 * recordings->count + 1, sizeof *changes);
@@ -253,4 +253,5 @@ void costs_take(const struct output_recordings *recordings, struct measures *ret
     ret->value[MEASURE_processes] = (double)processes(recordings);
     memory_give(changes, 2 * recordings->count, ret);
     free(changes);
+    return costs.lost;
 }

@@ -11,8 +11,8 @@
  * calls, bytes requested, processes and their memory, and the time inside the allocator and waiting
  * for it as estimated from probed calls. Times are NaN where hardly a call was probed or many were
  * lost; waiting also where the kernel could not be asked; locks where the allocator does not count
- * them.
+ * them. Returns whether many were lost.
  */
-void costs_take(const struct output_recordings *recordings, struct measures *ret);
+bool costs_take(const struct output_recordings *recordings, struct measures *ret);
 
 #endif
