@@ -42,6 +42,10 @@ static double left_ns(const struct compare_progress *progress, const struct comp
     return fmax(0, left);
 }
 
+/* A narrow terminal is to cut the line, not to wrap it: only one line is cleared. */
+#define WRAP_OFF "\033[?7l"
+#define WRAP_ON "\033[?7h"
+
 void compare_progress_show(const struct compare_progress *progress, const struct compare *compare,
                            const struct compare_item *item, size_t round)
 {
@@ -49,6 +53,7 @@ void compare_progress_show(const struct compare_progress *progress, const struct
         return;
     double left = left_ns(progress, compare);
     compare_progress_clear(progress);
+    fputs(WRAP_OFF, stderr);
     if (round)
         fprintf(stderr, "round %zu", round);
     else
@@ -58,5 +63,6 @@ void compare_progress_show(const struct compare_progress *progress, const struct
     fprintf(stderr, ": %.40s", item->name);
     if (progress->runs || compare->for_ns)
         fprintf(stderr, ", about %.0f s left", ceil(left / 1e9));
+    fputs(WRAP_ON, stderr);
     fflush(stderr);
 }
