@@ -44,9 +44,13 @@ class Sqlite3:
             for i in range(rows // 10):
                 script.write(f"select sum(amount) from t where name = 'name {i * 31 % 10007}';\n")
 
+    def command(self):
+        return [self.program, ":memory:"], self.script, {}
+
     def run(self, environment):
-        with open(self.script, "rb") as script:
-            return timed([self.program, ":memory:"], environment, stdin=script)
+        arguments, stdin, _ = self.command()
+        with open(stdin, "rb") as script:
+            return timed(arguments, environment, stdin=script)
 
 
 class Python3:
@@ -59,8 +63,12 @@ class Python3:
         with open(self.script, "w", encoding="ascii") as script:
             script.write(PYTHON_WORK.format(turns=1 if brief else 8))
 
+    def command(self):
+        return [self.program, self.script], None, {"PYTHONMALLOC": "malloc"}
+
     def run(self, environment):
-        return timed([self.program, self.script], {**environment, "PYTHONMALLOC": "malloc"})
+        arguments, _, own = self.command()
+        return timed(arguments, {**environment, **own})
 
 
 class Redis:
