@@ -165,13 +165,16 @@ def test_samples_estimate_the_same(place):
     recording, truth = record(place, "exit", "sample", "--calls", 2)
     leaks = view("leaks", recording)
     check(not leaks["exact"], "an estimate is called exact")
+    judged = 0
     for function, row in truth.items():
         rows = [leak for leak in leaks["leaks"] if planted_in(leak) == function]
         estimate = sum(leak["bytes"] for leak in rows)
         error = sum(leak["bytes_stderr"] ** 2 for leak in rows) ** 0.5
-        if rows:
+        if rows and estimate > 2.5 * error:  # below, the error is itself a guess from a block or two
+            judged += 1
             check(abs(estimate - row["now"]["bytes"]) <= 6 * error,
                   f"{function}: {estimate} ± {error}, truth {row['now']['bytes']}")
+    check(judged > 0, "nothing is known well enough to be judged")
 
 
 def test_a_bounded_ring_claims_only_what_it_knows(place):
